@@ -1,0 +1,82 @@
+#include "core/shape.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace duet {
+
+absl::Status Shape::Validate(bool allow_unknown) const {
+  if (rank() > kMaxRank) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a shape of rank ", rank(), " is over the largest rank, ", kMaxRank));
+  }
+  int64_t product = 8;
+  for (int64_t d : dims_) {
+    if (d < (allow_unknown ? -1 : 0)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("shape ", ToString(), " has the negative size ", d));
+    }
+    if (d > 0 && __builtin_mul_overflow(product, d, &product)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("shape ", ToString(), " has more elements than memory can address"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool Shape::IsCompatibleWith(const Shape& other) const {
+  if (rank() != other.rank()) return false;
+  for (int i = 0; i < rank(); ++i) {
+    if (dim(i) >= 0 && other.dim(i) >= 0 && dim(i) != other.dim(i)) return false;
+  }
+  return true;
+}
+
+std::string Shape::ToString() const {
+  return absl::StrCat("[",
+                      absl::StrJoin(dims_, ",",
+                                    [](std::string* out, int64_t d) {
+                                      if (d == -1) {
+                                        out->push_back('?');
+                                      } else {
+                                        absl::StrAppend(out, d);
+                                      }
+                                    }),
+                      "]");
+}
+
+absl::StatusOr<Shape> BroadcastShapes(const Shape& a, const Shape& b) {
+  const Shape& longer = a.rank() >= b.rank() ? a : b;
+  const Shape& shorter = a.rank() >= b.rank() ? b : a;
+  Shape out = longer;
+  const int skip = longer.rank() - shorter.rank();
+  for (int i = 0; i < shorter.rank(); ++i) {
+    const int64_t x = longer.dim(skip + i), y = shorter.dim(i);
+    if (x == y || y == 1) continue;
+    if (x == 1) {
+      out.set_dim(skip + i, y);
+    } else if (x < 0) {
+      out.set_dim(skip + i, y);
+    } else if (y >= 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("shapes ", a.ToString(), " and ", b.ToString(),
+                       " do not broadcast: sizes must be equal or 1, counted from the right"));
+    }
+  }
+  return out;
+}
+
+Dims ContiguousStrides(const Shape& shape) {
+  Dims strides(shape.rank());
+  int64_t stride = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides[i] = stride;
+    stride *= std::max<int64_t>(shape.dim(i), 1);
+  }
+  return strides;
+}
+
+}  // namespace duet
