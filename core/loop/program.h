@@ -1,26 +1,30 @@
 // Loop programs: the target-neutral meaning of elementwise ops, reductions and views.
 //
 // A Body says what is computed at one point of an iteration space: a list of scalar instructions in
-// single-assignment form. An op of an elementwise family contributes instructions; the fuser joins the
-// instructions of many ops into one Body. A Program is a Body plus what a kernel is specialised on, the
-// class of each operand's innermost stride; sizes and all other strides are arguments at run time.
-// From a Program come the CPU kernel (compiler/llvm), later the GPU kernel, and the interpreter.
+// single-assignment form. An op of an elementwise family contributes instructions; the fuser joins
+// the instructions of many ops into one Body. A Program is a Body plus what a kernel is specialised
+// on, the class of each operand's innermost stride; sizes and all other strides are arguments at
+// run time. From a Program come the CPU kernel (compiler/llvm), later the GPU kernel, and the
+// interpreter.
 //
-// The iteration space of a Program is `rows` x `inner` (the driver walks any further outer dimensions):
+// The iteration space of a Program is `rows` x `inner` (the driver walks any further outer
+// dimensions):
 //   kNone   no reduction; every instruction has a value at every (row, inner).
-//   kInner  reductions run over `inner`; a reduction has one value per row. Instructions that use it
+//   kInner  reductions run over `inner`; a reduction has one value per row. Instructions that use
+//   it
 //           are evaluated again at every (row, inner) if they also use per-point values, so a body
 //           like softmax is: max over inner; sum over inner of exp(x - max); exp(x - max) / sum.
 //   kRows   reductions run over `rows`; a reduction has one value per inner position.
-// Level: an instruction is kPoint if it depends on a kIndex or on a load that varies along the reduced
-// loop without a reduction in between; a kReduce and what depends only on reductions, constants and
-// loads that do not vary along the reduced loop is kReduced. In kNone bodies all are kPoint.
+// Level: an instruction is kPoint if it depends on a load that varies along the reduced loop, or
+// (kInner) on kIndexInner, without a reduction in between; a kReduce and what depends only on
+// reductions, constants and what does not vary along the reduced loop is kReduced. In kNone bodies
+// all are kPoint.
 //
-// Order of a reduction (contract 1: it depends on sizes alone). kInner: 16 lanes; the element at inner
-// position i goes to lane i % 16, in order of i, within blocks of 4096 positions; each block starts from
-// the identity and its 16 lanes are added to 16 running lanes; at the end the lanes are combined as
-// lane l with lane l + 8, then + 4, + 2, + 1. kRows: blocks of 256 rows, in order within a block
-// starting from the identity, block results combined in order with a running value.
+// Order of a reduction (contract 1: it depends on sizes alone). kInner: 16 lanes; the element at
+// inner position i goes to lane i % 16, in order of i, within blocks of 4096 positions; each block
+// starts from the identity and its 16 lanes are added to 16 running lanes; at the end the lanes are
+// combined as lane l with lane l + 8, then + 4, + 2, + 1. kRows: blocks of 256 rows, in order
+// within a block starting from the identity, block results combined in order with a running value.
 #ifndef DUET_CORE_LOOP_PROGRAM_H_
 #define DUET_CORE_LOOP_PROGRAM_H_
 
@@ -44,8 +48,8 @@ enum class Code : uint8_t {
   kConst,       // immediate: bits of `imm`, in the instruction's dtype
   kIndexInner,  // the position along `inner`, an int64
   // Unary on floating types, unless said otherwise.
-  kNeg,  // also integers (wraps)
-  kAbs,  // also integers
+  kNeg,   // also integers (wraps)
+  kAbs,   // also integers
   kSign,  // also integers; NaN for NaN, zero for zeros
   kFloor,
   kSqrt,
@@ -55,9 +59,9 @@ enum class Code : uint8_t {
   kLog1p,
   kTanh,
   kSigmoid,
-  kNot,  // bool
+  kNot,    // bool
   kIsNan,  // bool from floating
-  kCast,  // to the instruction's dtype; see CastRule
+  kCast,   // to the instruction's dtype; see CastRule
   // Binary; both operands and the result have one dtype, comparisons give bool.
   kAdd,  // integers wrap; also Sub, Mul
   kSub,
@@ -102,8 +106,8 @@ struct Instr {
 enum class Axis : uint8_t { kNone, kInner, kRows };
 
 // An output: the value of an instruction. In a body with reductions an output of level kReduced is
-// stored once per row (kInner) or once per inner position (kRows); one of level kPoint at every point
-// (kInner only).
+// stored once per row (kInner) or once per inner position (kRows); one of level kPoint at every
+// point (kInner only).
 struct Output {
   int32_t value;
   friend bool operator==(const Output&, const Output&) = default;
@@ -172,8 +176,8 @@ Scalar ReduceIdentity(Reduce reduce, DType dtype);
 
 // What a kernel receives. Pointers are to the element at (row 0, inner 0); strides are in bytes.
 // Operands come first, then outputs. An output stored per point has row stride given here and is
-// contiguous along inner; one stored per row (kInner) uses its row stride; one stored per inner position
-// (kRows) is contiguous.
+// contiguous along inner; one stored per row (kInner) uses its row stride; one stored per inner
+// position (kRows) is contiguous.
 struct KernelArgs {
   int64_t rows;
   int64_t inner;
