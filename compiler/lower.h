@@ -13,9 +13,9 @@
 
 namespace duet::compiler {
 
-// Where a kernel's operand comes from: an output of a node outside the group (or a constant), read from
-// byte `offset` on. With source.node == -1 it is the one scalar `value` instead: the count a mean divides
-// by, which is an operand so that another size needs no other kernel.
+// Where a kernel's operand comes from: an output of a node outside the group (or a constant), read
+// from byte `offset` on. With source.node == -1 it is the one scalar `value` instead: the count a
+// mean divides by, which is an operand so that another size needs no other kernel.
 struct LoweredOperand {
   NodeOutput source;
   int64_t offset = 0;
@@ -34,18 +34,19 @@ struct LoweredLoop {
 };
 
 struct LoweredGroup {
-  // Set when the group begins with a matrix product: that node. Its operands are the product's inputs; the
-  // loop then runs on panels of rows of the product, and reads it as an operand whose source is the product
-  // (which nothing outside of the group uses). Its launch has no outer dimensions, rows = m and inner = n.
+  // Set when the group begins with a matrix product: that node. Its operands are the product's
+  // inputs; the loop then runs on panels of rows of the product, and reads it as an operand whose
+  // source is the product (which nothing outside of the group uses). Its launch has no outer
+  // dimensions, rows = m and inner = n.
   int32_t contraction = -1;
   bool has_loop = true;
   LoweredLoop loop;
 };
 
-// Lowers the nodes of one group (positions in `graph`, ascending). `spec(o)` gives the concrete spec of an
-// output; `value(o)` its value if it is a host value known now, else null. `used_outside(o)` is true if a
-// node outside of the group or a fetch uses it. FailedPrecondition if the concrete shapes do not fit one
-// kernel (the caller then runs the nodes one by one).
+// Lowers the nodes of one group (positions in `graph`, ascending). `spec(o)` gives the concrete
+// spec of an output; `value(o)` its value if it is a host value known now, else null.
+// `used_outside(o)` is true if a node outside of the group or a fetch uses it. FailedPrecondition
+// if the concrete shapes do not fit one kernel (the caller then runs the nodes one by one).
 struct LowerContext {
   const Graph& graph;
   std::function<const ValueSpec&(NodeOutput)> spec;

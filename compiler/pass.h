@@ -1,4 +1,5 @@
-// What a pass is, and the pipeline that runs them. The recipe (order and reasons) is in pipeline.cc.
+// What a pass is, and the pipeline that runs them. The recipe (order and reasons) is in
+// pipeline.cc.
 #ifndef DUET_COMPILER_PASS_H_
 #define DUET_COMPILER_PASS_H_
 
@@ -11,8 +12,8 @@
 
 namespace duet::compiler {
 
-// What a pass works on: a graph and the outputs that must keep their meaning. Feeds are never folded
-// or removed.
+// What a pass works on: a graph and the outputs that must keep their meaning. Feeds are never
+// folded or removed.
 struct PassInput {
   Graph graph;
   std::vector<NodeOutput> feeds;
@@ -25,8 +26,8 @@ struct PassOptions {
   int64_t max_folded_bytes = int64_t{10} << 20;  // larger results are not folded
 };
 
-// A pass returns the new input (graph, feeds, fetches and targets renumbered). A pass with nothing to do
-// returns its argument; "changed" is seen by comparing graphs, not told.
+// A pass returns the new input (graph, feeds, fetches and targets renumbered). A pass with nothing
+// to do returns its argument; "changed" is seen by comparing graphs, not told.
 using PassFn = absl::StatusOr<PassInput> (*)(const PassInput& input, const PassOptions& options);
 
 // A pass has one word that is its file, its flag, its dump and its name in errors.
@@ -49,8 +50,8 @@ struct PassReport {
 
 // Runs the pipeline. After every changing pass the verifier checks the graph (types, shapes, order,
 // names; that fetches kept dtype and shape) and names the guilty pass in the error (Internal).
-// InvalidArgument for a name in `disabled` that is no pass. Honours DUET_DISABLE_PASSES, DUET_DUMP_TO and
-// DUET_TIME_PASSES.
+// InvalidArgument for a name in `disabled` that is no pass. Honours DUET_DISABLE_PASSES,
+// DUET_DUMP_TO and DUET_TIME_PASSES.
 absl::StatusOr<PassInput> RunPipeline(PassInput input, const PassOptions& options,
                                       const std::vector<std::string>& disabled,
                                       std::vector<PassReport>* reports);
@@ -60,8 +61,8 @@ absl::StatusOr<PassInput> RunPasses(const std::vector<Pass>& passes, PassInput i
                                     const std::vector<std::string>& disabled,
                                     std::vector<PassReport>* reports);
 
-// Copies the nodes that `keep` marks, with inputs redirected by `replace` (identity where unset), for passes
-// that delete or merge nodes.
+// Copies the nodes that `keep` marks, with inputs redirected by `replace` (identity where unset),
+// for passes that delete or merge nodes.
 absl::StatusOr<PassInput> Rebuild(const PassInput& input, const std::vector<bool>& keep,
                                   const std::vector<std::vector<NodeOutput>>& replace);
 

@@ -16,7 +16,8 @@ class Storage {
   // memory limit would be passed or the system has no more.
   static Storage* Allocate(size_t bytes);
 
-  // A block that wraps memory owned by somebody else; `release(context)` runs with the last reference.
+  // A block that wraps memory owned by somebody else; `release(context)` runs with the last
+  // reference.
   static Storage* Wrap(void* data, size_t bytes, void (*release)(void*), void* context);
 
   void* data() const { return data_; }

@@ -1,4 +1,5 @@
-// Attributes of an op call. Equality, hash, text and wire encoding all derive from the one variant below.
+// Attributes of an op call. Equality, hash, text and wire encoding all derive from the one variant
+// below.
 #ifndef DUET_CORE_ATTRS_H_
 #define DUET_CORE_ATTRS_H_
 
@@ -20,7 +21,8 @@ using AttrValue = std::variant<int64_t, float, bool, std::string, DType, Shape, 
                                std::vector<int64_t>, std::vector<DType>>;
 bool AttrEquals(const AttrValue& a, const AttrValue& b);
 size_t AttrHash(const AttrValue& a);
-// "3", "0.5", "true", "\"SAME\"", "float32", "[2,?]", "[1, 2]", "float32[2]{1, 2}"; parsed by graph/text.
+// "3", "0.5", "true", "\"SAME\"", "float32", "[2,?]", "[1, 2]", "float32[2]{1, 2}"; parsed by
+// graph/text.
 std::string AttrToString(const AttrValue& a);
 
 // A small map from name to value, sorted by name. Types that follow from the inputs ("T") are not
@@ -33,7 +35,8 @@ class Attrs {
   }
   void Set(std::string_view name, AttrValue value);
   const AttrValue* Find(std::string_view name) const;
-  // The value, which must be there with this type: ops read attributes after validation filled defaults in.
+  // The value, which must be there with this type: ops read attributes after validation filled
+  // defaults in.
   template <class T>
   const T& Get(std::string_view name) const {
     const AttrValue* v = Find(name);

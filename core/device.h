@@ -16,8 +16,8 @@
 
 namespace duet {
 
-// Where kernels for loop programs come from: prebuilt, from the on-disk cache, or compiled now. The one
-// implementation is in compiler/; eager, folder and executor all ask it. Thread safe.
+// Where kernels for loop programs come from: prebuilt, from the on-disk cache, or compiled now. The
+// one implementation is in compiler/; eager, folder and executor all ask it. Thread safe.
 class KernelProvider {
  public:
   virtual ~KernelProvider() = default;
@@ -58,8 +58,8 @@ class Device {
   virtual ~Device() = default;
   virtual std::string name() const = 0;  // "/device:CPU:0"
   virtual KernelProvider& kernels() = 0;
-  // Runs a kernel over a whole launch; splits large ones over `num_threads` threads (0: the device's
-  // default). Same bits for any number.
+  // Runs a kernel over a whole launch; splits large ones over `num_threads` threads (0: the
+  // device's default). Same bits for any number.
   virtual void RunLoop(loop::KernelFn fn, loop::Axis axis, const loop::Launch& launch,
                        absl::Span<void* const> pointers, int num_threads) = 0;
   // Bits depend on the sizes and transposes alone.

@@ -1,5 +1,6 @@
-// The one call path. Every op call, from the user, a layer, a gradient or a pass, goes through Dispatch:
-// infer (user errors end here), then the current interpreter runs or records it, then tapes listen.
+// The one call path. Every op call, from the user, a layer, a gradient or a pass, goes through
+// Dispatch: infer (user errors end here), then the current interpreter runs or records it, then
+// tapes listen.
 #ifndef DUET_CORE_DISPATCH_H_
 #define DUET_CORE_DISPATCH_H_
 
@@ -25,7 +26,8 @@ struct OpCall {
   Location location;
 };
 
-// Decides what a call does. Eager runs it (eager/eager.h), a recorder adds a node (graph/recorder.h).
+// Decides what a call does. Eager runs it (eager/eager.h), a recorder adds a node
+// (graph/recorder.h).
 class Interpreter {
  public:
   virtual ~Interpreter() = default;
@@ -48,7 +50,7 @@ class Listener {
 struct DispatchState {
   Interpreter* interpreter = nullptr;  // null: the default (eager) one
   Listener* listener = nullptr;        // innermost
-  Location location;                   // overrides the location of calls made inside composites and gradients
+  Location location;  // overrides the location of calls made inside composites and gradients
 };
 DispatchState& CurrentDispatchState();
 void SetDefaultInterpreter(Interpreter* interpreter);  // by eager/, at start-up
@@ -57,8 +59,7 @@ bool IsRecording();
 // Makes `interpreter` the thread's current one while it lives.
 class InterpreterScope {
  public:
-  explicit InterpreterScope(Interpreter* interpreter)
-      : saved_(CurrentDispatchState().interpreter) {
+  explicit InterpreterScope(Interpreter* interpreter) : saved_(CurrentDispatchState().interpreter) {
     CurrentDispatchState().interpreter = interpreter;
   }
   ~InterpreterScope() { CurrentDispatchState().interpreter = saved_; }
@@ -103,15 +104,15 @@ Tensor Dispatch1(const OpDef& op, const Attrs& attrs, absl::Span<const Tensor> i
 const Attrs& NoAttrs();
 
 // An operand of a public op: a tensor, anything that converts to one (a Variable), or a C++ number.
-// Captures where the user wrote it. A number takes the dtype of the tensor it stands beside if that can
-// hold it exactly (floats are rounded), else the call is refused.
+// Captures where the user wrote it. A number takes the dtype of the tensor it stands beside if that
+// can hold it exactly (floats are rounded), else the call is refused.
 class Operand {
  public:
   Operand(const Tensor& t, std::source_location loc = std::source_location::current())  // NOLINT
       : tensor_(t), location_(loc) {}
   template <class T>
-    requires(std::is_arithmetic_v<T>)
-  Operand(T value, std::source_location loc = std::source_location::current())  // NOLINT
+  requires(std::is_arithmetic_v<T>)
+      Operand(T value, std::source_location loc = std::source_location::current())  // NOLINT
       : location_(loc), is_number_(true), is_integer_(std::is_integral_v<T>) {
     if constexpr (std::is_same_v<T, bool>) {
       is_bool_ = true;
@@ -125,12 +126,13 @@ class Operand {
     }
   }
   template <class T>
-    requires(!std::is_arithmetic_v<T> && !std::is_same_v<std::remove_cvref_t<T>, Tensor> &&
-             !std::is_same_v<std::remove_cvref_t<T>, Operand> &&
-             std::convertible_to<const T&, Tensor>)
-  Operand(const T& v, std::source_location loc = std::source_location::current())  // NOLINT
+  requires(!std::is_arithmetic_v<T> && !std::is_same_v<std::remove_cvref_t<T>, Tensor> &&
+           !std::is_same_v<std::remove_cvref_t<T>, Operand> &&
+           std::convertible_to<const T&, Tensor>)
+      Operand(const T& v, std::source_location loc = std::source_location::current())  // NOLINT
       : location_(loc) {
-    LocationScope scope{Location(loc)};
+    const Location outer = CurrentDispatchState().location;
+    const LocationScope scope(outer.known() ? outer : location_);
     tensor_ = static_cast<Tensor>(v);
   }
 
@@ -138,7 +140,8 @@ class Operand {
   // The dtype: a number alone is int32 (int64 if it needs it), float32 or bool.
   DType dtype() const;
   Location location() const { return location_; }
-  // The tensor; a number becomes a constant of `dtype`. Throws Error(InvalidArgument) if it does not fit.
+  // The tensor; a number becomes a constant of `dtype`. Throws Error(InvalidArgument) if it does
+  // not fit.
   Tensor As(DType dtype, std::string_view op) const;
   Tensor tensor() const { return is_number_ ? As(dtype(), "Constant") : tensor_; }
   const Tensor& tensor_ref() const { return tensor_; }

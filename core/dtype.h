@@ -1,4 +1,5 @@
-// Element types. The numbers are those of TensorFlow's DataType, so a DType goes on the wire as it is.
+// Element types. The numbers are those of TensorFlow's DataType, so a DType goes on the wire as it
+// is.
 #ifndef DUET_CORE_DTYPE_H_
 #define DUET_CORE_DTYPE_H_
 
@@ -73,15 +74,14 @@ inline constexpr DTypeSet kAllTypes{kFloat32, kFloat64, kInt32, kInt64, kUInt8, 
 
 // The DType of a C++ type; kInvalid where there is none.
 template <class T>
-inline constexpr DType kDTypeOf = std::is_same_v<T, float>      ? kFloat32
-                                  : std::is_same_v<T, double>   ? kFloat64
-                                  : std::is_same_v<T, int32_t>  ? kInt32
-                                  : std::is_same_v<T, uint8_t>  ? kUInt8
-                                  : std::is_same_v<T, int64_t>  ? kInt64
+inline constexpr DType kDTypeOf = std::is_same_v<T, float>     ? kFloat32
+                                  : std::is_same_v<T, double>  ? kFloat64
+                                  : std::is_same_v<T, int32_t> ? kInt32
+                                  : std::is_same_v<T, uint8_t> ? kUInt8
+                                  : std::is_same_v<T, int64_t> ? kInt64
                                   : std::is_same_v<T, long long>  // NOLINT: the other 64-bit type
                                       ? kInt64
-                                  : std::is_same_v<T, bool> ? kBool
-                                                            : kInvalid;
+                                      : std::is_same_v<T, bool> ? kBool : kInvalid;
 
 // Calls f(T{}) with the C++ type of `dtype`; returns false, without a call, where there is none.
 template <class F>

@@ -12,7 +12,8 @@
 
 namespace duet {
 
-// A place in a user's source. `file` outlives the process's use of it (a literal or an interned name).
+// A place in a user's source. `file` outlives the process's use of it (a literal or an interned
+// name).
 struct Location {
   const char* file = nullptr;
   uint32_t line = 0;
@@ -33,7 +34,7 @@ struct Location {
 class Error : public std::exception {
  public:
   Error(absl::Status status, Location location);
-  Error(absl::StatusCode code, std::string_view message, Location location)
+  Error(absl::StatusCode code, const std::string& message, Location location)
       : Error(absl::Status(code, message), location) {}
 
   const char* what() const noexcept override { return text_.c_str(); }
@@ -73,8 +74,8 @@ bool HasLocation(const absl::Status& status);
 // Throws `status`, annotated, as an Error.
 [[noreturn]] void ThrowError(const absl::Status& status, std::string_view op, Location location);
 
-#define DUET_RETURN_IF_ERROR(expr)                        \
-  do {                                                    \
+#define DUET_RETURN_IF_ERROR(expr)                                                   \
+  do {                                                                               \
     if (absl::Status duet_status_ = (expr); !duet_status_.ok()) return duet_status_; \
   } while (false)
 

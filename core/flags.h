@@ -9,8 +9,8 @@
 namespace duet {
 
 struct Flag {
-  const char* name;     // "DUET_DUMP_TO"
-  const char* fallback; // used when the variable is not set
+  const char* name;      // "DUET_DUMP_TO"
+  const char* fallback;  // used when the variable is not set
   const char* doc;
 };
 // All of them, for --help and docs.

@@ -1,5 +1,6 @@
-// OpDef: all that the system knows about an op. Written in one place per op, by a family constructor
-// (core/ops/families.h); every other room asks the traits here and never spells an op's name.
+// OpDef: all that the system knows about an op. Written in one place per op, by a family
+// constructor (core/ops/families.h); every other room asks the traits here and never spells an op's
+// name.
 #ifndef DUET_CORE_OP_DEF_H_
 #define DUET_CORE_OP_DEF_H_
 
@@ -27,9 +28,9 @@ struct OpDef;
 // An input or output. Its dtype is fixed (`type`) or given by a type attribute (`type_attr`).
 struct ArgDef {
   std::string name;
-  std::string type_attr;   // "T", "" if `type` is set
-  DType type = kInvalid;   // when type_attr is empty
-  bool host = false;       // a small integer tensor whose value decides shapes (axes, sizes, ...)
+  std::string type_attr;  // "T", "" if `type` is set
+  DType type = kInvalid;  // when type_attr is empty
+  bool host = false;      // a small integer tensor whose value decides shapes (axes, sizes, ...)
   std::string number_attr = "";  // "N": a list of N tensors of this type
 };
 
@@ -55,8 +56,8 @@ struct ValueSpec {
   Shape shape;
 };
 
-// An input as inference sees it: with the value when it is known (always when eager and in an executor;
-// while recording for constants and what follows from known shapes).
+// An input as inference sees it: with the value when it is known (always when eager and in an
+// executor; while recording for constants and what follows from known shapes).
 struct InputInfo {
   DType dtype;
   const Shape* shape;
@@ -86,8 +87,8 @@ class InferContext {
   absl::InlinedVector<std::pair<int, std::vector<int64_t>>, 2> host_;
 };
 
-// The op's own part of validation: dtypes and attributes are checked before (by Infer below). Handles
-// unknown sizes (-1).
+// The op's own part of validation: dtypes and attributes are checked before (by Infer below).
+// Handles unknown sizes (-1).
 using InferFn = absl::Status (*)(InferContext& context);
 
 // ---- Meaning ------------------------------------------------------------------------------------
@@ -199,9 +200,11 @@ struct OpDef {
   bool random = false;
   bool commutative = false;
   bool forwards_input = false;  // output 0 is input 0 unchanged (identity)
+  bool shape_only = false;      // the kernel looks at its inputs' shapes, never at their elements
   ResourceUse resource = ResourceUse::kNone;
   // Data checks that depend on elements (integer division by zero, index out of range); run on
-  // concrete inputs before the kernel, in every mode. `checked_inputs` are materialised by the fuser.
+  // concrete inputs before the kernel, in every mode. `checked_inputs` are materialised by the
+  // fuser.
   absl::Status (*check)(const Attrs& attrs, absl::Span<const Tensor> inputs) = nullptr;
   std::vector<int> checked_inputs;
 
@@ -220,20 +223,24 @@ struct OpDef {
 
 // ---- Registry -----------------------------------------------------------------------------------
 
-// Adds a definition (at start-up, from core/ops) and returns its place in the registry, which never moves.
+// Adds a definition (at start-up, from core/ops) and returns its place in the registry, which never
+// moves.
 const OpDef& RegisterOp(OpDef def);
 // By wire name; null if there is none.
 const OpDef* FindOp(std::string_view wire_name);
 // All, by wire name.
 std::vector<const OpDef*> AllOps();
+// The op that reads, assigns, ... variables; InternalError if none is registered.
+const OpDef& ResourceOp(ResourceUse use);
 // Names close to `name`, for error messages: "did you mean ...".
 std::vector<std::string> SimilarOps(std::string_view name);
 
-// The one validation: number of inputs, dtypes, attributes (unknown ones are refused; defaults must have
-// been filled by FillDefaults), shapes and host values. Called by dispatch, importer, executor and folder.
+// The one validation: number of inputs, dtypes, attributes (unknown ones are refused; defaults must
+// have been filled by FillDefaults), shapes and host values. Called by dispatch, importer, executor
+// and folder.
 absl::Status Infer(InferContext& context);
-// Adds the defaults of attributes that `attrs` lacks; InvalidArgument for a missing required one, an
-// unknown one or one of another kind.
+// Adds the defaults of attributes that `attrs` lacks; InvalidArgument for a missing required one,
+// an unknown one or one of another kind.
 absl::Status FillDefaults(const OpDef& op, Attrs* attrs);
 
 }  // namespace duet

@@ -3,25 +3,24 @@
 #include <algorithm>
 #include <limits>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/strings.h"
 
 namespace duet {
 
 absl::Status Shape::Validate(bool allow_unknown) const {
   if (rank() > kMaxRank) {
     return absl::InvalidArgumentError(
-        absl::StrCat("a shape of rank ", rank(), " is over the largest rank, ", kMaxRank));
+        Str("a shape of rank ", rank(), " is over the largest rank, ", kMaxRank));
   }
   int64_t product = 8;
   for (int64_t d : dims_) {
     if (d < (allow_unknown ? -1 : 0)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("shape ", ToString(), " has the negative size ", d));
+      return absl::InvalidArgumentError(Str("shape ", ToString(), " has the negative size ", d));
     }
     if (d > 0 && __builtin_mul_overflow(product, d, &product)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("shape ", ToString(), " has more elements than memory can address"));
+          Str("shape ", ToString(), " has more elements than memory can address"));
     }
   }
   return absl::OkStatus();
@@ -36,16 +35,16 @@ bool Shape::IsCompatibleWith(const Shape& other) const {
 }
 
 std::string Shape::ToString() const {
-  return absl::StrCat("[",
-                      absl::StrJoin(dims_, ",",
-                                    [](std::string* out, int64_t d) {
-                                      if (d == -1) {
-                                        out->push_back('?');
-                                      } else {
-                                        absl::StrAppend(out, d);
-                                      }
-                                    }),
-                      "]");
+  return Str("[",
+             absl::StrJoin(dims_, ",",
+                           [](std::string* out, int64_t d) {
+                             if (d == -1) {
+                               out->push_back('?');
+                             } else {
+                               AppendTo(out, d);
+                             }
+                           }),
+             "]");
 }
 
 absl::StatusOr<Shape> BroadcastShapes(const Shape& a, const Shape& b) {
@@ -62,8 +61,8 @@ absl::StatusOr<Shape> BroadcastShapes(const Shape& a, const Shape& b) {
       out.set_dim(skip + i, y);
     } else if (y >= 0) {
       return absl::InvalidArgumentError(
-          absl::StrCat("shapes ", a.ToString(), " and ", b.ToString(),
-                       " do not broadcast: sizes must be equal or 1, counted from the right"));
+          Str("shapes ", a.ToString(), " and ", b.ToString(),
+              " do not broadcast: sizes must be equal or 1, counted from the right"));
     }
   }
   return out;

@@ -18,8 +18,8 @@ using Dims = absl::InlinedVector<int64_t, 4>;
 
 // The sizes of a tensor's dimensions, outermost first. A size of -1 is unknown (graphs only).
 //
-// Constructing a Shape does not check it: sizes that come from a user or a file go through Validate(),
-// after which num_elements() and byte counts cannot overflow.
+// Constructing a Shape does not check it: sizes that come from a user or a file go through
+// Validate(), after which num_elements() and byte counts cannot overflow.
 class Shape {
  public:
   Shape() = default;
@@ -48,8 +48,8 @@ class Shape {
     }
     return n;
   }
-  // InvalidArgument if the rank is over kMaxRank, a size is below -1 (below 0 unless `allow_unknown`),
-  // or the product of the non-zero sizes times 8 bytes does not fit an int64.
+  // InvalidArgument if the rank is over kMaxRank, a size is below -1 (below 0 unless
+  // `allow_unknown`), or the product of the non-zero sizes times 8 bytes does not fit an int64.
   absl::Status Validate(bool allow_unknown = false) const;
 
   // True if each size equals the other's or one of the two is unknown.

@@ -21,8 +21,8 @@ namespace duet {
 
 class Tensor;
 
-// What a recorder puts behind the tensors it hands out. Reference counted, because a symbolic tensor
-// may outlive the scope it was recorded in.
+// What a recorder puts behind the tensors it hands out. Reference counted, because a symbolic
+// tensor may outlive the scope it was recorded in.
 class SymbolSource {
  public:
   virtual ~SymbolSource() = default;
@@ -39,10 +39,11 @@ class Resource {
   virtual ~Resource() = default;
 };
 
-// A multi-dimensional array, or, while recording, the symbol of one ("the second output of node 7").
+// A multi-dimensional array, or, while recording, the symbol of one ("the second output of node
+// 7").
 //
-// Tensors are immutable values and safe to read from several threads. A default-constructed Tensor is
-// undefined. Elements are row-major and contiguous.
+// Tensors are immutable values and safe to read from several threads. A default-constructed Tensor
+// is undefined. Elements are row-major and contiguous.
 class Tensor {
  public:
   Tensor() = default;
@@ -125,7 +126,8 @@ class Tensor {
   const std::shared_ptr<SymbolSource>& symbol_source() const { return *rep_->symbol; }
   int32_t symbol_node() const { return rep_->node; }
   int32_t symbol_output() const { return rep_->output; }
-  // Null unless dtype() is kResource (a symbol of a resource has one only if the recorder knows it).
+  // Null unless dtype() is kResource (a symbol of a resource has one only if the recorder knows
+  // it).
   const std::shared_ptr<Resource>& resource() const;
   // Small host values: the elements as int64 (kInt32, kInt64 only).
   std::vector<int64_t> AsInt64Vector() const;

@@ -5,8 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include <mutex>
 #include "core/tensor.h"
 
 namespace duet {
@@ -22,30 +21,31 @@ class VariableState : public Resource {
   const Shape& shape() const { return shape_; }
   // Undefined if nothing was assigned yet.
   Tensor Read() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     return value_;
   }
   // The value must have the variable's dtype and shape (checked by the op's shape rule).
   void Assign(Tensor value) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     value_.swap(value);
   }
-  // Takes the value out for an update in place (the variable is undefined until Assign), so that a value
-  // nobody else holds can be overwritten. Only between Take and Assign of one thread under update_mutex().
+  // Takes the value out for an update in place (the variable is undefined until Assign), so that a
+  // value nobody else holds can be overwritten. Only between Take and Assign of one thread under
+  // update_mutex().
   Tensor Take() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     return std::exchange(value_, Tensor());
   }
   // Held over read-modify-write by those who update.
-  absl::Mutex& update_mutex() { return update_mutex_; }
+  std::mutex& update_mutex() { return update_mutex_; }
 
  private:
   const std::string name_;
   const DType dtype_;
   const Shape shape_;
-  mutable absl::Mutex mutex_;
-  absl::Mutex update_mutex_;
-  Tensor value_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;
+  std::mutex update_mutex_;
+  Tensor value_;
 };
 
 }  // namespace duet

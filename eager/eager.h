@@ -1,5 +1,5 @@
-// The interpreter that runs op calls now, and the single-op execution that the constant folder and the
-// executor share with it.
+// The interpreter that runs op calls now, and the single-op execution that the constant folder and
+// the executor share with it.
 #ifndef DUET_EAGER_EAGER_H_
 #define DUET_EAGER_EAGER_H_
 

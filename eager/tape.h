@@ -23,8 +23,8 @@ class GradientSource {
   Tensor tensor_;
 };
 
-// Records while it lives, on its thread, eager and recorded calls alike. Tapes nest: an inner tape's
-// gradient is computed by calls that an outer tape hears, which gives higher orders.
+// Records while it lives, on its thread, eager and recorded calls alike. Tapes nest: an inner
+// tape's gradient is computed by calls that an outer tape hears, which gives higher orders.
 class GradientTape {
  public:
   enum Mode { kOnce, kPersistent };
@@ -34,8 +34,8 @@ class GradientTape {
   GradientTape(const GradientTape&) = delete;
   GradientTape& operator=(const GradientTape&) = delete;
 
-  // Makes results computed from `t` from now on differentiable with respect to it. Variables need no
-  // Watch. Error if its dtype is not floating.
+  // Makes results computed from `t` from now on differentiable with respect to it. Variables need
+  // no Watch. Error if its dtype is not floating.
   void Watch(const Tensor& t, std::source_location loc = std::source_location::current());
   void Watch(const Variable& v, std::source_location loc = std::source_location::current());
 

@@ -25,8 +25,10 @@ class Variable {
   const std::string& name() const { return state_->name(); }
 
   // The value now; later assignments do not change the tensor that was read.
-  Tensor Read(std::source_location loc = std::source_location::current()) const;
-  operator Tensor() const { return Read(CurrentLocation()); }  // NOLINT: on purpose
+  Tensor Read(std::source_location loc = std::source_location::current()) const {
+    return ReadAt(loc);
+  }
+  operator Tensor() const { return ReadAt(Location()); }  // NOLINT: on purpose
 
   // Replace, increase or decrease the value. Error if dtype or shape differ from the variable's.
   void Assign(const Operand& value);
@@ -38,7 +40,8 @@ class Variable {
   const std::shared_ptr<VariableState>& state() const { return state_; }
 
  private:
-  static std::source_location CurrentLocation() { return {}; }
+  Tensor ReadAt(Location location) const;
+
   std::shared_ptr<VariableState> state_;
   Tensor handle_;
 };

@@ -1,5 +1,5 @@
-// Graph: recorded op calls. Nodes are immutable and valid by construction: GraphBuilder::Add runs the op's
-// shape rule, so a Graph that exists is well typed, and passes return new graphs.
+// Graph: recorded op calls. Nodes are immutable and valid by construction: GraphBuilder::Add runs
+// the op's shape rule, so a Graph that exists is well typed, and passes return new graphs.
 #ifndef DUET_GRAPH_GRAPH_H_
 #define DUET_GRAPH_GRAPH_H_
 
@@ -30,15 +30,15 @@ struct NodeOutput {
 
 struct Node {
   const OpDef* op = nullptr;
-  std::string name;  // unique in its graph; TensorFlow's naming rule
-  Attrs attrs;       // complete (defaults filled in)
+  std::string name;                     // unique in its graph; TensorFlow's naming rule
+  Attrs attrs;                          // complete (defaults filled in)
   std::vector<NodeOutput> inputs;       // earlier nodes only
   std::vector<int32_t> control_inputs;  // earlier nodes that must run before; sorted, unique
   std::vector<ValueSpec> outputs;
   Location location;   // the user's call
   std::string device;  // "" is any
-  // The fusion group this node belongs to, or -1. Set by the fusion pass; all nodes of a group become
-  // one kernel.
+  // The fusion group this node belongs to, or -1. Set by the fusion pass; all nodes of a group
+  // become one kernel.
   int32_t group = -1;
   // For a variable handle that was recorded in this process: the variable it captured.
   std::shared_ptr<Resource> resource;
@@ -49,7 +49,8 @@ struct GraphData;  // graph_data.h
 }
 
 // A handle; copies share one graph. Nodes are only ever appended (by a recorder or a builder), in
-// topological order, and never change.
+// topological order, and never change. One thread may append while others read the nodes that were
+// there before; two threads must not append to one graph at once.
 class Graph {
  public:
   Graph();
@@ -61,12 +62,12 @@ class Graph {
   absl::StatusOr<NodeOutput> FindOutput(std::string_view tensor_name) const;
   const ValueSpec& spec(NodeOutput o) const { return node(o.node).outputs[o.index]; }
   std::string OutputName(NodeOutput o) const;  // "Identity:0"
-  // The value of an output known without running: constants, shapes of known sizes, and small integer
-  // arithmetic on those; null if not known.
+  // The value of an output known without running: constants, shapes of known sizes, and small
+  // integer arithmetic on those; null if not known.
   const Tensor* StaticValue(NodeOutput o) const;
 
-  // The text form: one node a line, in the order of the nodes, parsed back by FromText (graph/text.h
-  // states the grammar); FromText(g.ToText()).ToText() == g.ToText().
+  // The text form: one node a line, in the order of the nodes, parsed back by FromText
+  // (graph/text.h states the grammar); FromText(g.ToText()).ToText() == g.ToText().
   std::string ToText() const;
   static absl::StatusOr<Graph> FromText(std::string_view text);
 
@@ -78,10 +79,14 @@ class Graph {
   std::shared_ptr<graph_internal::GraphData> data_;
 };
 
+// True if both have the same nodes in the same order: names, ops, attributes, links, types and
+// groups (source locations aside).
+bool SameGraph(const Graph& a, const Graph& b);
+
 // Appends checked nodes to a graph.
 class GraphBuilder {
  public:
-  GraphBuilder() = default;  // a new graph
+  GraphBuilder() = default;                                         // a new graph
   explicit GraphBuilder(Graph graph) : graph_(std::move(graph)) {}  // appends to an existing one
 
   struct NodeArgs {
@@ -95,8 +100,8 @@ class GraphBuilder {
     int32_t group = -1;
     std::shared_ptr<Resource> resource = nullptr;
   };
-  // Fills attribute defaults, checks inputs and runs the shape rule. Errors are annotated with op and location.
-  // With `specs` given (a recorder that has just inferred) the rule is not run again.
+  // Fills attribute defaults, checks inputs and runs the shape rule. Errors are annotated with op
+  // and location. With `specs` given (a recorder that has just inferred) the rule is not run again.
   absl::StatusOr<int32_t> Add(NodeArgs args, absl::Span<const ValueSpec> specs = {});
   // Copies a node of another graph under the same name with its inputs replaced.
   absl::StatusOr<int32_t> Copy(const Node& node, std::vector<NodeOutput> inputs,
@@ -108,8 +113,8 @@ class GraphBuilder {
   Graph graph_;
 };
 
-// Records op calls on this thread into `graph` while it lives. Tensors made inside are symbols of the
-// graph; values from outside become constants; variables are captured by handle.
+// Records op calls on this thread into `graph` while it lives. Tensors made inside are symbols of
+// the graph; values from outside become constants; variables are captured by handle.
 class GraphScope {
  public:
   explicit GraphScope(const Graph& graph);
@@ -126,12 +131,13 @@ class GraphScope {
 Tensor Placeholder(DType dtype, Shape shape, std::string_view name = "Placeholder",
                    std::source_location loc = std::source_location::current());
 
-// The symbol of an output of `graph`, and the output a symbol stands for (FailedPrecondition, with the
-// reason, if it is a value or belongs to another graph).
+// The symbol of an output of `graph`, and the output a symbol stands for (FailedPrecondition, with
+// the reason, if it is a value or belongs to another graph).
 Tensor SymbolOf(const Graph& graph, NodeOutput output);
 absl::StatusOr<NodeOutput> OutputOf(const Graph& graph, const Tensor& tensor);
 
-// ---- Files ----------------------------------------------------------------------------------------
+// ---- Files
+// ----------------------------------------------------------------------------------------
 
 // Limits on what is read (shared/SAFETY rules): checked before memory is taken.
 struct ImportOptions {
@@ -142,8 +148,8 @@ struct ImportOptions {
   int64_t max_constant_bytes = int64_t{4} << 30;  // and at most 1000 times the file's size
 };
 
-// Writes a GraphDef: binary for ".pb", protobuf text for ".pbtxt", by the name's ending. The file is
-// replaced atomically. Values of captured variables are not written: the handle is, by name.
+// Writes a GraphDef: binary for ".pb", protobuf text for ".pbtxt", by the name's ending. The file
+// is replaced atomically. Values of captured variables are not written: the handle is, by name.
 absl::Status WriteGraph(const Graph& graph, const std::string& path);
 absl::StatusOr<Graph> ReadGraph(const std::string& path, const ImportOptions& options = {});
 // The same on bytes in memory (binary form).

@@ -1,4 +1,5 @@
-// Function: records a C++ callable on its first call with a signature, then runs the optimised plan.
+// Function: records a C++ callable on its first call with a signature, then runs the optimised
+// plan.
 #ifndef DUET_RUNTIME_FUNCTION_H_
 #define DUET_RUNTIME_FUNCTION_H_
 
@@ -47,7 +48,8 @@ constexpr int Arity() {
   } else {
     constexpr bool callable = []<size_t... i>(std::index_sequence<i...>) {
       return std::is_invocable_v<F&, decltype((void)i, std::declval<const Tensor&>())...>;
-    }(std::make_index_sequence<n>{});
+    }
+    (std::make_index_sequence<n>{});
     if constexpr (callable) {
       return n;
     } else {
@@ -58,12 +60,12 @@ constexpr int Arity() {
 
 }  // namespace function_internal
 
-// f(x, y) records the callable on the first call of a signature (the dtypes and shapes of the arguments),
-// optimises the graph, and runs its plan; later calls with the signature run the plan at once. Inside, calls
-// are symbols: host control flow on their values is an error that says so. Variables are captured by handle and
-// updated by the plan; a GradientTape inside is recorded with the rest. A Function called while another
-// one (or a GraphScope) records is recorded inline. When tapes are open around a call, the gradient flows
-// through the call.
+// f(x, y) records the callable on the first call of a signature (the dtypes and shapes of the
+// arguments), optimises the graph, and runs its plan; later calls with the signature run the plan
+// at once. Inside, calls are symbols: host control flow on their values is an error that says so.
+// Variables are captured by handle and updated by the plan; a GradientTape inside is recorded with
+// the rest. A Function called while another one (or a GraphScope) records is recorded inline. When
+// tapes are open around a call, the gradient flows through the call.
 //
 // A result is a Tensor or std::vector<Tensor>, as the callable returns (void for none).
 template <class F>
@@ -71,7 +73,7 @@ class Function {
   static constexpr int kArity = function_internal::Arity<F>();
   static_assert(kArity >= 0, "a Function's callable takes up to 16 tensors");
   static auto ResultOf() {
-    return []<size_t... i>(F& f, std::index_sequence<i...>) {
+    return []<size_t... i>(F & f, std::index_sequence<i...>) {
       return f(((void)i, std::declval<const Tensor&>())...);
     };
   }
@@ -86,8 +88,7 @@ class Function {
             kArity, std::move(options), Location(loc))) {}
 
   template <class... Args>
-    requires(sizeof...(Args) == kArity)
-  auto operator()(const Args&... args) const {
+  requires(sizeof...(Args) == kArity) auto operator()(const Args&... args) const {
     const Operand operands[kArity + 1] = {Operand(args)..., Operand(0)};
     std::vector<Tensor> inputs;
     for (int i = 0; i < kArity; ++i) inputs.push_back(operands[i].tensor());
@@ -102,15 +103,16 @@ class Function {
     }
   }
 
-  // The graph for a signature; placeholders are named as the specs, or "arg0", "arg1", ...; results are the
-  // identities "result0", ... -1 in a spec is a size that may differ from run to run.
+  // The graph for a signature; placeholders are named as the specs, or "arg0", "arg1", ...; results
+  // are the identities "result0", ... -1 in a spec is a size that may differ from run to run.
   Graph Concrete(const std::vector<TensorSpec>& specs,
                  std::source_location loc = std::source_location::current()) const {
     return traced_->Concrete(specs, Location(loc));
   }
   // How often the callable was recorded.
   int64_t trace_count() const { return traced_->trace_count(); }
-  // Why it was traced each time, what each pass changed, which kernels were compiled, with source lines.
+  // Why it was traced each time, what each pass changed, which kernels were compiled, with source
+  // lines.
   std::string Explain() const { return traced_->Explain(); }
   SessionStats stats() const { return traced_->stats(); }
 
@@ -120,7 +122,8 @@ class Function {
     return f(in[i]...);
   }
   template <size_t... i>
-  static std::vector<Tensor> Collect(F& f, absl::Span<const Tensor> in, std::index_sequence<i...> s) {
+  static std::vector<Tensor> Collect(F& f, absl::Span<const Tensor> in,
+                                     std::index_sequence<i...> s) {
     using Result = decltype(Invoke(f, in, s));
     if constexpr (std::is_void_v<Result>) {
       f(in[i]...);

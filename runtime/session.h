@@ -19,8 +19,9 @@ namespace duet {
 struct SessionOptions {
   int num_threads = 0;                       // 0: as many as the machine has cores
   std::vector<std::string> disabled_passes;  // names of `duet opt --list-passes`
-  int64_t memory_limit = 0;                  // bytes one Run may use for intermediate values and results; 0: no limit
-  bool fast_math = false;                    // may contract and reassociate: faster, other bits
+  int64_t memory_limit =
+      0;                   // bytes one Run may use for intermediate values and results; 0: no limit
+  bool fast_math = false;  // may contract and reassociate: faster, other bits
 };
 
 // How much each pass changed (one entry a pass, for the most recently planned feeds and fetches).
@@ -48,10 +49,10 @@ struct SessionStats {
 // A tensor of a graph, by symbol or by name ("x", "x:0").
 class TensorRef {
  public:
-  TensorRef(const Tensor& t) : tensor_(t) {}                        // NOLINT: implicit on purpose
-  TensorRef(const char* name) : name_(name) {}                      // NOLINT
-  TensorRef(std::string name) : name_(std::move(name)) {}           // NOLINT
-  TensorRef(std::string_view name) : name_(name) {}                 // NOLINT
+  TensorRef(const Tensor& t) : tensor_(t) {}               // NOLINT: implicit on purpose
+  TensorRef(const char* name) : name_(name) {}             // NOLINT
+  TensorRef(std::string name) : name_(std::move(name)) {}  // NOLINT
+  TensorRef(std::string_view name) : name_(name) {}        // NOLINT
   const Tensor& tensor() const { return tensor_; }
   const std::string& name() const { return name_; }
 
@@ -60,8 +61,8 @@ class TensorRef {
   std::string name_;
 };
 
-// Optimises, plans and runs a graph as it is when first run with given feeds and fetches. Concurrent
-// Run calls on one session are safe. A failed Run leaves the session usable.
+// Optimises, plans and runs a graph as it is when first run with given feeds and fetches.
+// Concurrent Run calls on one session are safe. A failed Run leaves the session usable.
 class Session {
  public:
   explicit Session(const Graph& graph, SessionOptions options = {});
@@ -70,8 +71,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   using Feeds = std::vector<std::pair<TensorRef, Tensor>>;
-  // The values of `fetches`, with the given values for `feeds`; `targets` name nodes to run for their
-  // effect. Errors carry the location of the user's call that recorded the failing node.
+  // The values of `fetches`, with the given values for `feeds`; `targets` name nodes to run for
+  // their effect. Errors carry the location of the user's call that recorded the failing node.
   absl::StatusOr<std::vector<Tensor>> Run(const Feeds& feeds, const std::vector<TensorRef>& fetches,
                                           const std::vector<std::string>& targets = {});
   SessionStats stats() const;
