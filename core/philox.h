@@ -69,11 +69,11 @@ inline uint64_t UniformBelow(uint64_t bits, uint64_t range) {
 }
 
 // Two independent samples of the standard normal distribution from two uniform variables (Box and
-// Muller, 1958), in double. `low` 32 bits choose the angle, the others the radius, which is at most
-// sqrt(2 * 53 * ln 2), 8.57: the mass beyond is 1e-17.
+// Muller, 1958), computed in double. The radius is at most sqrt(2 * 53 * ln 2), 8.57; the mass of
+// the distribution beyond that is 1e-17.
 //
-// The result is within 4 ULP of the formula's exact value, by the accuracy of the C library's log,
-// sin and cos. It is the same on all machines with the same C library.
+// Within 2e-14 of the formula's exact value. The last bits are those of the C library's log, sin
+// and cos, which may differ from one processor generation to another.
 inline void NormalPair(uint64_t radius_bits, uint32_t angle_bits, double* first, double* second) {
   constexpr double kTwoPi = 6.283185307179586476925;
   // In (0, 1]: multiples of 2^-53, never 0.
@@ -119,7 +119,7 @@ inline void FillUniform(double* out, uint64_t seed, uint64_t seed2, uint64_t fir
 }
 
 // The same for the standard normal distribution. A block makes two elements of either type; a float
-// is the rounded double, so it differs from the formula's exact value by 0.5 ULP and a little.
+// is the rounded double.
 template <typename T>
 void FillNormal(T* out, uint64_t seed, uint64_t seed2, uint64_t first, int64_t n) {
   philox_internal::Fill<2>(out, first, n, [&](uint64_t index, T* lanes) {
