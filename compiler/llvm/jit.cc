@@ -16,8 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "compiler/llvm/jit_internal.h"
 #include "llvm/ADT/SmallVector.h"
-#include "llvm/Analysis/AliasAnalysis.h"
-#include "llvm/Analysis/AssumptionCache.h"
+#include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/ExecutionEngine/RTDyldMemoryManager.h"
 #include "llvm/ExecutionEngine/RuntimeDyld.h"
@@ -246,7 +245,11 @@ absl::StatusOr<std::string> CompileToObject(JitEngine& jit, IrModule ir) {
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   llvm::legacy::PassManager passes;
+  passes.add(llvm::createTargetTransformInfoWrapperPass(machine->getTargetIRAnalysis()));
+  passes.add(llvm::createSROAPass());
   passes.add(llvm::createEarlyCSEPass());
+  passes.add(llvm::createLICMPass());
+  passes.add(llvm::createCFGSimplificationPass());
   llvm::MCContext* mc = nullptr;
   bool failed = machine->addPassesToEmitMC(passes, mc, stream, /*DisableVerify=*/true);
   if (!failed) passes.run(*ir.module);
