@@ -200,7 +200,7 @@ class Runner {
   // Whether the lines of a that a tile reads are on too many pages, or compete for the same cache
   // sets.
   bool CopyPays() const {
-    if (p_.m == 1) return false;
+    if (p_.m == 1 || p_.k < 64) return false;
     if (p_.a_k != 1) return p_.a_k * static_cast<int64_t>(sizeof(T)) >= 2048;
     const int64_t stride = p_.a_row * static_cast<int64_t>(sizeof(T));
     const int64_t offset = stride % 4096;
