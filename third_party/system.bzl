@@ -103,10 +103,12 @@ _SYSTEM = {
         [],
     ),
     "benchmark": (["-lbenchmark", "-lpthread"], []),
+    "cli11": ([], []),
     "dl": (["-ldl"], []),
     "dnnl": (["-ldnnl"], []),
     "eigen": ([], ["/usr/include/eigen3"]),
     "gtest": (["-lgmock", "-lgtest_main", "-lgtest", "-lpthread"], []),
+    "json": ([], []),
     "llvm": (["-L/usr/lib/llvm-19/lib", "-lLLVM-19"], ["/usr/include/llvm-19", "/usr/include/llvm-c-19"]),
     "openblas": (
         ["-L/usr/lib/x86_64-linux-gnu/openblas-pthread", "-lopenblas"],
