@@ -101,6 +101,11 @@ class Resolver final : public llvm::LegacyJITSymbolResolver {
         {"fma",
          reinterpret_cast<void*>(static_cast<double (*)(double, double, double)>(&std::fma))},
         {"fmaf", reinterpret_cast<void*>(static_cast<float (*)(float, float, float)>(&::fmaf))},
+        // Exact by definition, so the same bits wherever they come from.
+        {"floor", reinterpret_cast<void*>(static_cast<double (*)(double)>(&std::floor))},
+        {"floorf", reinterpret_cast<void*>(static_cast<float (*)(float)>(&::floorf))},
+        {"fmod", reinterpret_cast<void*>(static_cast<double (*)(double, double)>(&std::fmod))},
+        {"fmodf", reinterpret_cast<void*>(static_cast<float (*)(float, float)>(&::fmodf))},
         {"memcpy", reinterpret_cast<void*>(&std::memcpy)},
         {"memset", reinterpret_cast<void*>(&std::memset)},
     };

@@ -65,9 +65,9 @@ class JitEngine {
   // The widest vector register in bytes: 16, 32 or 64.
   int vector_bytes() const;
 
-  // Makes object code callable. Besides its own symbols it may use fma, fmaf, memcpy and memset;
-  // any other undefined symbol is an error, as are bytes that are not an object file. The bytes are
-  // not needed after the call.
+  // Makes object code callable. Besides its own symbols it may use fma, floor, fmod (and their
+  // float twins), memcpy and memset; any other undefined symbol is an error, as are bytes that are
+  // not an object file. The bytes are not needed after the call.
   absl::StatusOr<CompiledModule> Load(std::string_view object);
 
   // For jit_internal.h.
