@@ -2,20 +2,13 @@
 
 #include <utility>
 
+#include "core/ops/defs.h"
 #include "core/strings.h"
 #include "core/variable_state.h"
 #include "graph/graph_data.h"
 
 namespace duet {
 namespace {
-
-template <class Predicate>
-const OpDef* FindByTrait(Predicate predicate) {
-  for (const OpDef* op : AllOps()) {
-    if (predicate(*op)) return op;
-  }
-  throw InternalError("an op that graphs need is not registered; link core/ops");
-}
 
 // True if calls of the op with these attributes take their place in the program's order. A random
 // op with a seed draws the same numbers wherever it runs.
@@ -37,28 +30,6 @@ bool IsAssignment(ResourceUse use) {
          use == ResourceUse::kAssignSub;
 }
 
-}  // namespace
-
-const OpDef& ConstantOp() {
-  static const OpDef* op =
-      FindByTrait([](const OpDef& o) { return o.family == Family::kConstant; });
-  return *op;
-}
-
-const OpDef& PlaceholderOp() {
-  static const OpDef* op =
-      FindByTrait([](const OpDef& o) { return o.family == Family::kPlaceholder; });
-  return *op;
-}
-
-const OpDef& VariableHandleOp() {
-  static const OpDef* op =
-      FindByTrait([](const OpDef& o) { return o.resource == ResourceUse::kHandle; });
-  return *op;
-}
-
-namespace {
-
 // Sets the attribute `name` if the op declares it.
 void SetIfDeclared(const OpDef& op, Attrs* attrs, std::string_view name, AttrValue value) {
   for (const AttrDef& a : op.attrs) {
@@ -77,7 +48,7 @@ Attrs Complete(const OpDef& op, Attrs attrs, Location location) {
 }  // namespace
 
 Attrs ConstantAttrs(const Tensor& t) {
-  const OpDef& op = ConstantOp();
+  const OpDef& op = ops::ConstOp();
   Attrs attrs;
   attrs.Set("value", t);
   SetIfDeclared(op, &attrs, "dtype", t.dtype());
@@ -85,7 +56,7 @@ Attrs ConstantAttrs(const Tensor& t) {
 }
 
 Attrs PlaceholderAttrs(DType dtype, const Shape& shape) {
-  const OpDef& op = PlaceholderOp();
+  const OpDef& op = ops::PlaceholderOp();
   Attrs attrs;
   SetIfDeclared(op, &attrs, "dtype", dtype);
   SetIfDeclared(op, &attrs, "shape", shape);
@@ -132,7 +103,7 @@ void Recorder::Run(const OpCall& call, absl::Span<const ValueSpec> specs,
 }
 
 Tensor Recorder::AddPlaceholder(const TensorSpec& spec, Location location) {
-  const OpDef& op = PlaceholderOp();
+  const OpDef& op = ops::PlaceholderOp();
   if (absl::Status s = spec.shape.Validate(/*allow_unknown=*/true); !s.ok()) {
     ThrowError(s, op.public_name, location);
   }
@@ -163,7 +134,8 @@ NodeOutput Recorder::Capture(const Tensor& t, std::string_view op, Location loca
 NodeOutput Recorder::CaptureValue(const Tensor& t, Location location) {
   if (auto it = values_.find(t.id()); it != values_.end()) return {it->second, 0};
   // The attribute holds a handle, so the identity stays this tensor's for the graph's life.
-  auto node = builder_.Add({.op = &ConstantOp(), .attrs = ConstantAttrs(t), .location = location});
+  auto node =
+      builder_.Add({.op = &ops::ConstOp(), .attrs = ConstantAttrs(t), .location = location});
   if (!node.ok()) throw Error(node.status(), location);
   values_.emplace(t.id(), *node);
   captures_.emplace_back(t, *node);
@@ -175,7 +147,7 @@ NodeOutput Recorder::CaptureVariable(const Tensor& t, Location location) {
   if (auto it = handles_.find(resource.get()); it != handles_.end()) return {it->second, 0};
   const auto* state = dynamic_cast<const VariableState*>(resource.get());
   InternalCheck(state != nullptr, "a resource tensor without a variable");
-  const OpDef& op = VariableHandleOp();
+  const OpDef& op = ResourceOp(ResourceUse::kHandle);
   const std::string name =
       graph().data_ptr()->UniqueName(graph_internal::MakeValidNodeName(state->name()));
   Attrs attrs;

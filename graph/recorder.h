@@ -75,11 +75,6 @@ class Recorder : public Interpreter {
   std::vector<std::pair<Tensor, int32_t>> captures_;
 };
 
-// The ops behind graphs' leaves, found by their traits: the constant, the placeholder and the
-// handle of a variable. InternalError if core/ops registered none.
-const OpDef& ConstantOp();
-const OpDef& PlaceholderOp();
-const OpDef& VariableHandleOp();
 // The complete attributes of a constant of value `t`, and of a placeholder.
 Attrs ConstantAttrs(const Tensor& t);
 Attrs PlaceholderAttrs(DType dtype, const Shape& shape);
