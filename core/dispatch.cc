@@ -88,14 +88,14 @@ Tensor Dispatch1(const OpDef& op, const Attrs& attrs, absl::Span<const Tensor> i
 }
 
 DType Operand::dtype() const {
-  if (!is_number_) return tensor_.dtype();
+  if (!is_number_) return tensor_->dtype();
   if (is_bool_) return kBool;
   if (is_integer_) return is_unsigned64_ || !IntegerFits<int32_t>(integer_) ? kInt64 : kInt32;
   return kFloat32;
 }
 
 Tensor Operand::As(DType dtype, std::string_view op) const {
-  if (!is_number_) return tensor_;
+  if (!is_number_) return *tensor_;
   Tensor t = Tensor::Allocate(dtype, Shape());
   bool fits = false;
   VisitDType(dtype, [&](auto zero) {

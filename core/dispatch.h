@@ -5,6 +5,8 @@
 #define DUET_CORE_DISPATCH_H_
 
 #include <concepts>
+#include <cstring>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -100,6 +102,31 @@ Outputs Dispatch(const OpDef& op, const Attrs& attrs, absl::Span<const Tensor> i
 Tensor Dispatch1(const OpDef& op, const Attrs& attrs, absl::Span<const Tensor> inputs,
                  Location location);
 
+// Tensors that a call reads without owning them: no reference is taken, so a call of a public op
+// counts none. The tensors given must live as long as this.
+template <int n>
+class BorrowedInputs {
+ public:
+  template <class... T>
+  requires(sizeof...(T) == n) explicit BorrowedInputs(const T&... tensors) {
+    static_assert(sizeof(Tensor) == sizeof(void*));
+    const Tensor* all[] = {&tensors...};
+    for (int i = 0; i < n; ++i) {
+      std::memcpy(static_cast<void*>(&storage_[i]), static_cast<const void*>(all[i]),
+                  sizeof(Tensor));
+    }
+  }
+  operator absl::Span<const Tensor>() const {  // NOLINT: it is one
+    return {std::launder(reinterpret_cast<const Tensor*>(storage_)), n};
+  }
+
+ private:
+  struct alignas(Tensor) Slot {
+    unsigned char bytes[sizeof(Tensor)];
+  };
+  Slot storage_[n];
+};
+
 // The shared, empty attributes.
 const Attrs& NoAttrs();
 
@@ -109,7 +136,7 @@ const Attrs& NoAttrs();
 class Operand {
  public:
   Operand(const Tensor& t, std::source_location loc = std::source_location::current())  // NOLINT
-      : tensor_(t), location_(loc) {}
+      : tensor_(&t), location_(loc) {}
   template <class T>
   requires(std::is_arithmetic_v<T>)
       Operand(T value, std::source_location loc = std::source_location::current())  // NOLINT
@@ -133,8 +160,22 @@ class Operand {
       : location_(loc) {
     const Location outer = CurrentDispatchState().location;
     const LocationScope scope(outer.known() ? outer : location_);
-    tensor_ = static_cast<Tensor>(v);
+    own_ = static_cast<Tensor>(v);
+    tensor_ = &own_;
   }
+
+  Operand(const Operand& o)
+      : tensor_(o.tensor_ == &o.own_ ? &own_ : o.tensor_),
+        own_(o.own_),
+        location_(o.location_),
+        is_number_(o.is_number_),
+        is_integer_(o.is_integer_),
+        is_bool_(o.is_bool_),
+        is_single_(o.is_single_),
+        is_unsigned64_(o.is_unsigned64_),
+        integer_(o.integer_),
+        real_(o.real_) {}
+  Operand& operator=(const Operand&) = delete;
 
   bool is_number() const { return is_number_; }
   // The dtype: a number alone is int32 (int64 if it needs it), float32 or bool.
@@ -143,11 +184,13 @@ class Operand {
   // The tensor; a number becomes a constant of `dtype`. Throws Error(InvalidArgument) if it does
   // not fit.
   Tensor As(DType dtype, std::string_view op) const;
-  Tensor tensor() const { return is_number_ ? As(dtype(), "Constant") : tensor_; }
-  const Tensor& tensor_ref() const { return tensor_; }
+  Tensor tensor() const { return is_number_ ? As(dtype(), "Constant") : *tensor_; }
+  // The tensor itself; only where it is not a number. Lives as long as the call.
+  const Tensor& tensor_ref() const { return *tensor_; }
 
  private:
-  Tensor tensor_;
+  const Tensor* tensor_ = nullptr;  // the caller's, or own_; null for a number
+  Tensor own_;                      // what a Variable or the like converted to
   Location location_;
   bool is_number_ = false, is_integer_ = false, is_bool_ = false, is_single_ = false,
        is_unsigned64_ = false;

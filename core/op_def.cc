@@ -57,48 +57,55 @@ const TypeAttrDef* FindTypeAttr(const OpDef& op, std::string_view name) {
   return nullptr;
 }
 
-// How many inputs each ArgDef takes; a list takes what is left over by the others.
+// The number of inputs; a list takes what is left over by the others, at least one.
+absl::Status CheckInputCount(const OpDef& op, int found) {
+  const auto args = static_cast<int>(op.inputs.size());
+  if (op.list_input < 0 ? found == args : found >= args) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Str("takes ", op.list_input < 0 ? "" : "at least ", args, " inputs, found ", found));
+}
+
+absl::Status WrongType(InferContext& c, int input, const ArgDef& arg, int bound_by) {
+  const DType found = c.dtype(input);
+  if (arg.type_index < 0) {
+    return absl::InvalidArgumentError(
+        Str(arg.name, " must be ", Name(arg.type), ", found ", Name(found)));
+  }
+  if (bound_by >= 0) {
+    return absl::InvalidArgumentError(Str(
+        "inputs must have one dtype, found ", DescribeType(c.dtype(bound_by), c.shape(bound_by)),
+        " and ", DescribeType(found, c.shape(input)), "; convert one of them with Cast"));
+  }
+  return absl::InvalidArgumentError(
+      Str(arg.name, " must be one of ",
+          TypesText(c.op().type_attrs[static_cast<size_t>(arg.type_index)].allowed), ", found ",
+          Name(found)));
+}
+
 absl::Status CheckInputs(InferContext& c) {
   const OpDef& op = c.op();
-  const auto args = static_cast<int>(op.inputs.size());
-  int lists = 0;
-  for (const ArgDef& arg : op.inputs) lists += !arg.number_attr.empty();
-  const int fixed = args - lists;
-  if (lists == 0 ? c.num_inputs() != args : c.num_inputs() < fixed + 1) {
-    return absl::InvalidArgumentError(Str("takes ", lists == 0 ? "" : "at least ",
-                                          lists == 0 ? args : fixed + 1, " inputs, found ",
-                                          c.num_inputs()));
-  }
-  const int list_length = c.num_inputs() - fixed;
-  // The dtype bound to each type attribute so far, and the input that bound it.
-  absl::InlinedVector<std::pair<DType, int>, 4> bound(op.type_attrs.size(), {kInvalid, -1});
+  DUET_RETURN_IF_ERROR(CheckInputCount(op, c.num_inputs()));
+  const int list_length = c.num_inputs() - static_cast<int>(op.inputs.size()) + 1;
+  // The input that bound each type attribute.
+  absl::InlinedVector<int, 4> bound(op.type_attrs.size(), -1);
   int i = 0;
-  for (const ArgDef& arg : op.inputs) {
-    const int count = arg.number_attr.empty() ? 1 : list_length;
-    for (int k = 0; k < count; ++k, ++i) {
-      const DType found = c.dtype(i);
-      if (arg.type_attr.empty()) {
-        if (found != arg.type) {
-          return absl::InvalidArgumentError(
-              Str(arg.name, " must be ", Name(arg.type), ", found ", Name(found)));
-        }
+  for (size_t a = 0; a < op.inputs.size(); ++a) {
+    const ArgDef& arg = op.inputs[a];
+    const int end = i + (static_cast<int>(a) == op.list_input ? list_length : 1);
+    for (; i < end; ++i) {
+      if (arg.type_index < 0) {
+        if (c.dtype(i) != arg.type) return WrongType(c, i, arg, -1);
         continue;
       }
-      for (size_t t = 0; t < op.type_attrs.size(); ++t) {
-        if (op.type_attrs[t].name != arg.type_attr) continue;
-        if (bound[t].second >= 0 && bound[t].first != found) {
-          return absl::InvalidArgumentError(
-              Str("inputs must have one dtype, found ",
-                  DescribeType(bound[t].first, c.shape(bound[t].second)), " and ",
-                  DescribeType(found, c.shape(i)), "; convert one of them with Cast"));
-        }
-        if (!op.type_attrs[t].allowed.Contains(found)) {
-          return absl::InvalidArgumentError(Str(arg.name, " must be one of ",
-                                                TypesText(op.type_attrs[t].allowed), ", found ",
-                                                Name(found)));
-        }
-        bound[t] = {found, i};
+      int& by = bound[static_cast<size_t>(arg.type_index)];
+      if (by >= 0) {
+        if (c.dtype(by) != c.dtype(i)) return WrongType(c, i, arg, by);
+        continue;
       }
+      if (!op.type_attrs[static_cast<size_t>(arg.type_index)].allowed.Contains(c.dtype(i))) {
+        return WrongType(c, i, arg, -1);
+      }
+      by = i;
     }
   }
   return absl::OkStatus();
@@ -127,6 +134,16 @@ const OpDef& RegisterOp(OpDef def) {
   const std::lock_guard lock(r.mutex);
   InternalCheck(r.by_name.find(def.name) == r.by_name.end(), "an op was registered twice");
   def.id = static_cast<int>(r.ops.size());
+  for (size_t i = 0; i < def.inputs.size(); ++i) {
+    ArgDef& arg = def.inputs[i];
+    for (size_t t = 0; t < def.type_attrs.size(); ++t) {
+      if (def.type_attrs[t].name == arg.type_attr) arg.type_index = static_cast<int>(t);
+    }
+    InternalCheck(arg.type_attr.empty() || arg.type_index >= 0, "an input of an unknown type");
+    if (!arg.number_attr.empty()) def.list_input = static_cast<int>(i);
+  }
+  def.has_call_types = std::any_of(def.type_attrs.begin(), def.type_attrs.end(),
+                                   [](const TypeAttrDef& t) { return !t.from_input; });
   const OpDef& op = r.ops.emplace_back(std::move(def));
   r.by_name.emplace(op.name, &op);
   return op;
@@ -179,7 +196,7 @@ const std::vector<int64_t>* InferContext::HostInts(int i) {
 absl::Status Infer(InferContext& c) {
   const OpDef& op = c.op();
   DUET_RETURN_IF_ERROR(CheckInputs(c));
-  if (!op.type_attrs.empty()) DUET_RETURN_IF_ERROR(CheckTypeAttrs(op, c.attrs()));
+  if (op.has_call_types) DUET_RETURN_IF_ERROR(CheckTypeAttrs(op, c.attrs()));
   c.outputs.clear();
   DUET_RETURN_IF_ERROR(op.infer(c));
   InternalCheck(c.outputs.size() == op.outputs.size(),

@@ -32,6 +32,7 @@ struct ArgDef {
   DType type = kInvalid;  // when type_attr is empty
   bool host = false;      // a small integer tensor whose value decides shapes (axes, sizes, ...)
   std::string number_attr = "";  // "N": a list of N tensors of this type
+  int type_index = -1;           // place of type_attr in OpDef::type_attrs; set by the registry
 };
 
 // A type attribute and the types it may have. `from_input`: it is the dtype of the inputs that name
@@ -217,6 +218,8 @@ struct OpDef {
 
   // Set by the registry.
   int id = -1;
+  int list_input = -1;          // the input that is a list, or -1
+  bool has_call_types = false;  // some type attribute is an attribute of the call
 
   bool is_multi_output() const { return outputs.size() > 1; }
 };

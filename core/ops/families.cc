@@ -194,11 +194,18 @@ Tensor CallUnary(const OpDef& op, const Operand& x) {
 }
 
 DType CommonDType(const Operand& x, const Operand& y) {
-  if (!x.is_number()) return x.dtype();
-  if (!y.is_number()) return y.dtype();
-  if (IsFloating(x.dtype())) return x.dtype();
-  if (IsFloating(y.dtype())) return y.dtype();
-  return SizeOf(x.dtype()) >= SizeOf(y.dtype()) ? x.dtype() : y.dtype();
+  return x.is_number() ? CommonDType({&x, &y}) : x.dtype();
+}
+
+DType CommonDType(std::initializer_list<const Operand*> operands) {
+  DType common = kInvalid;
+  for (const Operand* x : operands) {
+    if (!x->is_number()) return x->dtype();
+    const DType dtype = x->dtype();
+    const bool wider = SizeOf(dtype) > SizeOf(common) && !IsFloating(common);
+    if (wider || IsFloating(dtype)) common = dtype;
+  }
+  return common;
 }
 
 Tensor AsOperand(const Operand& x, DType dtype, const OpDef& op) {
@@ -207,6 +214,9 @@ Tensor AsOperand(const Operand& x, DType dtype, const OpDef& op) {
 }
 
 Tensor CallBinary(const OpDef& op, const Attrs& attrs, const Operand& x, const Operand& y) {
+  if (!x.is_number() && !y.is_number()) {
+    return Dispatch1(op, attrs, BorrowedInputs<2>(x.tensor_ref(), y.tensor_ref()), x.location());
+  }
   const DType dtype = CommonDType(x, y);
   const Tensor inputs[] = {AsOperand(x, dtype, op), AsOperand(y, dtype, op)};
   return Dispatch1(op, attrs, inputs, x.location());
