@@ -3,6 +3,7 @@
 #ifndef DUET_RUNTIME_FUNCTION_H_
 #define DUET_RUNTIME_FUNCTION_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -58,6 +59,23 @@ constexpr int Arity() {
   }
 }
 
+template <size_t>
+using OperandAt = Operand;
+
+// Gives Function a call operator of exactly the callable's arity, whose parameters convert at the
+// caller's line.
+template <class Derived, class Indices>
+class Callable;
+template <class Derived, size_t... i>
+class Callable<Derived, std::index_sequence<i...>> {
+ public:
+  auto operator()(const OperandAt<i>&... args,
+                  std::source_location loc = std::source_location::current()) const {
+    const std::array<Tensor, sizeof...(i)> inputs = {args.tensor()...};
+    return static_cast<const Derived*>(this)->CallWith(inputs, Location(loc));
+  }
+};
+
 }  // namespace function_internal
 
 // f(x, y) records the callable on the first call of a signature (the dtypes and shapes of the
@@ -69,14 +87,11 @@ constexpr int Arity() {
 //
 // A result is a Tensor or std::vector<Tensor>, as the callable returns (void for none).
 template <class F>
-class Function {
+class Function
+    : public function_internal::Callable<Function<F>,
+                                         std::make_index_sequence<function_internal::Arity<F>()>> {
   static constexpr int kArity = function_internal::Arity<F>();
   static_assert(kArity >= 0, "a Function's callable takes up to 16 tensors");
-  static auto ResultOf() {
-    return []<size_t... i>(F & f, std::index_sequence<i...>) {
-      return f(((void)i, std::declval<const Tensor&>())...);
-    };
-  }
 
  public:
   explicit Function(F f, SessionOptions options = {},
@@ -86,22 +101,6 @@ class Function {
               return Collect(f, in, std::make_index_sequence<kArity>{});
             },
             kArity, std::move(options), Location(loc))) {}
-
-  template <class... Args>
-  requires(sizeof...(Args) == kArity) auto operator()(const Args&... args) const {
-    const Operand operands[kArity + 1] = {Operand(args)..., Operand(0)};
-    std::vector<Tensor> inputs;
-    for (int i = 0; i < kArity; ++i) inputs.push_back(operands[i].tensor());
-    using Result = decltype(Invoke(std::declval<F&>(), inputs, std::make_index_sequence<kArity>{}));
-    auto results = traced_->Call(inputs, kArity > 0 ? operands[0].location() : Location());
-    if constexpr (std::is_void_v<Result>) {
-      return;
-    } else if constexpr (function_internal::kIsTensorLike<Result>) {
-      return std::move(results[0]);
-    } else {
-      return results;
-    }
-  }
 
   // The graph for a signature; placeholders are named as the specs, or "arg0", "arg1", ...; results
   // are the identities "result0", ... -1 in a spec is a size that may differ from run to run.
@@ -117,6 +116,19 @@ class Function {
   SessionStats stats() const { return traced_->stats(); }
 
  private:
+  template <class, class>
+  friend class function_internal::Callable;
+  auto CallWith(absl::Span<const Tensor> inputs, Location location) const {
+    using Result = decltype(Invoke(std::declval<F&>(), inputs, std::make_index_sequence<kArity>{}));
+    std::vector<Tensor> results = traced_->Call(inputs, location);
+    if constexpr (std::is_void_v<Result>) {
+      return;
+    } else if constexpr (function_internal::kIsTensorLike<Result>) {
+      return Tensor(std::move(results[0]));
+    } else {
+      return results;
+    }
+  }
   template <size_t... i>
   static decltype(auto) Invoke(F& f, absl::Span<const Tensor> in, std::index_sequence<i...>) {
     return f(in[i]...);

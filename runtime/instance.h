@@ -1,0 +1,154 @@
+// Instance: a plan for concrete shapes, as a flat list of steps over preplanned memory. Running it
+// (executor.h) looks nothing up: no maps, locks or strings per node.
+#ifndef DUET_RUNTIME_INSTANCE_H_
+#define DUET_RUNTIME_INSTANCE_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/device.h"
+#include "core/op_def.h"
+#include "core/tensor.h"
+#include "runtime/plan.h"
+
+namespace duet::runtime {
+
+// A place in a frame's table of pointers or tensors.
+using Slot = int32_t;
+
+enum class StepKind : uint8_t {
+  kLoop,
+  kProduct,
+  kKernel,
+  kExecute,
+  kCheck,
+  kRead,
+  kAssign,
+  kUpdate
+};
+
+struct Step {
+  StepKind kind;
+  int32_t index;  // into the instance's list of this kind
+  int32_t node;   // for errors
+};
+
+// A kernel over a launch; its pointers are `count` slots from `first` on: operands, then outputs.
+struct LoopStep {
+  loop::KernelFn fn = nullptr;
+  loop::Axis axis = loop::Axis::kNone;
+  bool direct = false;  // one call on this thread does it all
+  Slot first = 0;
+  int32_t count = 0;
+  loop::Launch launch;
+  std::vector<int64_t> row_strides, inner_strides;  // of the layouts, when direct
+};
+
+// A matrix product of the slots first, first + 1 into first + 2.
+struct ProductStep {
+  GemmArgs args;
+  Slot first = 0;
+  int32_t epilogue = -1;  // a LoopStep, run on panels of rows
+};
+
+// An op's kernel (kKernel), the op as eager runs it (kExecute) or its data check (kCheck) on the
+// tensors from `first` on: inputs, then outputs.
+struct CallStep {
+  const Node* node = nullptr;
+  Slot first = 0;
+  int32_t inputs = 0, outputs = 0;
+  std::vector<ValueSpec> specs;
+};
+
+// kRead: dynamic value `value` becomes the variable's. kAssign: the variable becomes that value.
+// kUpdate: the variable becomes `loop` of it and the delta, in place if nobody else holds its
+// value.
+struct VariableStep {
+  VariableState* variable = nullptr;
+  int32_t value = -1;
+  Slot tensor = -1;  // kAssign of what is no dynamic value: where its tensor is
+  LoopStep loop;
+  // Reads of this variable that are done before an update: let go, so that it can be in place.
+  std::vector<int32_t> release;
+};
+
+// A value whose tensor differs from run to run: fed, read from a variable, or made for the caller
+// (results and assigned values, which outlive the run).
+struct DynamicValue {
+  ValueSpec spec;
+  bool allocated = false;  // a fresh tensor at the start of each run
+  struct PointerUse {
+    Slot slot;
+    int64_t offset;
+  };
+  std::vector<PointerUse> pointers;
+  struct TensorUse {
+    Slot slot;
+    Shape shape;
+    bool same_shape;
+  };
+  std::vector<TensorUse> tensors;
+};
+
+// A result: a dynamic value or a constant, under a shape.
+struct FetchSource {
+  int32_t dynamic = -1;
+  Tensor constant;
+  Shape shape;
+  bool same_shape = true;
+};
+
+struct Instance {
+  std::shared_ptr<const Plan> plan;
+  // What it was made for, by feed. Values only of feeds that decide shapes.
+  std::vector<Shape> feed_shapes;
+  std::vector<Tensor> feed_values;
+
+  std::vector<Step> steps;
+  std::vector<LoopStep> loops;
+  std::vector<ProductStep> products;
+  std::vector<CallStep> calls;
+  std::vector<VariableStep> variables;
+
+  // Feed i is dynamic value i.
+  std::vector<DynamicValue> dynamic;
+  std::vector<FetchSource> fetches;
+
+  // What a new frame is filled with. Pointers into constants are final; others are set per frame or
+  // run.
+  std::vector<void*> pointers;
+  struct ArenaPointer {
+    Slot slot;
+    int64_t offset;
+  };
+  std::vector<ArenaPointer> arena_pointers;
+  std::vector<Tensor> tensors;
+  struct ArenaTensor {
+    Slot slot;
+    int64_t offset;
+    ValueSpec spec;
+  };
+  std::vector<ArenaTensor> arena_tensors;
+  // Scalars that pointers point to.
+  std::vector<Tensor> owned_constants;
+
+  int64_t arena_bytes = 0;
+  int64_t liveness_bytes = 0;
+  int64_t result_bytes = 0;  // of the tensors allocated in each run
+  int num_threads = 0;
+  int kernels = 0;  // launches: loops and products
+
+  bool Matches(absl::Span<const Tensor> feeds) const;
+};
+
+// Plans `plan` for the shapes of `feeds` (checked by Plan::CheckFeed): concrete shapes, kernels
+// (asked for all at once), memory, steps. ResourceExhausted if it would need more than the
+// session's memory limit.
+absl::StatusOr<std::shared_ptr<const Instance>> MakeInstance(std::shared_ptr<const Plan> plan,
+                                                             absl::Span<const Tensor> feeds);
+
+}  // namespace duet::runtime
+
+#endif  // DUET_RUNTIME_INSTANCE_H_

@@ -1,0 +1,22 @@
+#include "runtime/start.h"
+
+#include "eager/eager.h"
+#include "runtime/cpu/cpu_device.h"
+
+namespace duet {
+
+void StartDuet() {
+  static const bool started = [] {
+    runtime::cpu::InstallCpuDevice();
+    InstallEagerInterpreter();
+    return true;
+  }();
+  static_cast<void>(started);
+}
+
+namespace {
+
+[[maybe_unused]] const bool started = (StartDuet(), true);
+
+}  // namespace
+}  // namespace duet

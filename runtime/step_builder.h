@@ -1,0 +1,114 @@
+// StepBuilder: from scheduled units to steps that refer to values; where values live comes after
+// (instance.cc).
+#ifndef DUET_RUNTIME_STEP_BUILDER_H_
+#define DUET_RUNTIME_STEP_BUILDER_H_
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "compiler/lower.h"
+#include "runtime/concrete.h"
+#include "runtime/instance.h"
+#include "runtime/schedule.h"
+
+namespace duet::runtime {
+
+// A value while an instance is made: an output of a node (by output id), or a temporary.
+struct Value {
+  enum class Kind : uint8_t { kNone, kConstant, kDynamic, kArena };
+  Kind kind = Kind::kNone;
+  int32_t root = -1;  // the value whose memory it shares; itself if it has its own
+  ValueSpec spec;
+  Tensor constant;
+  int32_t dynamic = -1;
+  // The steps that define and last use it; on roots.
+  int32_t first = std::numeric_limits<int32_t>::max(), last = -1;
+};
+
+class StepBuilder {
+ public:
+  StepBuilder(const Plan& plan, const Concrete& concrete, Instance* instance);
+
+  // Emits the steps of all units, and adds the programs that kernels are needed for.
+  absl::Status Build();
+
+  // What instance.cc places and resolves.
+  std::vector<Value> values;
+  struct SlotUse {
+    int32_t value;
+    int64_t offset;
+  };
+  std::vector<SlotUse> pointer_slots;
+  struct TensorUse {
+    int32_t value;
+    ValueSpec spec;  // as the op sees it
+    bool shape_alone;
+  };
+  std::vector<TensorUse> tensor_slots;
+  // `output` may take the memory of `operand`, which is not needed after `step`.
+  struct InPlace {
+    int32_t step, operand, output;
+  };
+  std::vector<InPlace> in_place;
+  // For each loop step, its program.
+  std::vector<loop::Program> programs;
+  // The same for loops of updates: positions in instance->variables.
+  std::vector<std::pair<int32_t, loop::Program>> update_programs;
+
+  const Value& Root(int32_t value) const { return values[values[value].root]; }
+
+ private:
+  Value& RootOf(int32_t value) { return values[values[value].root]; }
+  int32_t Id(NodeOutput o) const { return plan_.id(o); }
+  int32_t NewValue(const ValueSpec& spec);
+  int32_t NewConstant(Tensor t);
+  void MakeDynamic(int32_t value, bool allocated);
+  // What runs, what is handed out: decided before the first step.
+  void FindRunning();
+  void PlaceLeaves();
+  void FindEscaping();
+
+  int32_t step() const { return static_cast<int32_t>(instance_.steps.size()); }
+  void AddStep(StepKind kind, size_t index, int32_t node);
+  // The value is read or written by the step about to be added.
+  void Use(int32_t value);
+  void Define(int32_t value);
+  void AddPointer(int32_t value, int64_t offset);
+  void AddTensor(int32_t value, const ValueSpec& spec, bool shape_alone);
+
+  absl::Status EmitUnit(const Unit& unit);
+  absl::Status MapOf(int32_t node, ViewMap* map) const;
+  std::vector<int64_t> ReducedAxes(int32_t node) const;
+  bool IsAlias(int32_t node) const;
+  bool EmitGroup(const Unit& unit, const compiler::LowerContext& context);
+  bool CoversUses(const Unit& unit, const compiler::LoweredGroup& group) const;
+  absl::Status EmitNode(int32_t node);
+  void EmitAlias(int32_t node);
+  absl::Status EmitElementwise(int32_t node);
+  absl::Status EmitView(int32_t node);
+  absl::Status EmitReduction(int32_t node);
+  bool EmitProduct(int32_t node, int32_t result, int32_t epilogue);
+  void EmitCall(int32_t node, StepKind kind);
+  void EmitCheck(int32_t node, const Unit& unit);
+  absl::Status EmitVariable(int32_t node);
+  absl::Status EmitUpdate(int32_t node, VariableStep* update);
+  // A loop of `operands` into `outputs`; returns its place in instance_.loops.
+  int32_t AddLoop(const loop::Program& program, const loop::Launch& launch,
+                  absl::Span<const SlotUse> operands, absl::Span<const int32_t> outputs);
+
+  const Plan& plan_;
+  const Graph& graph_;
+  const Concrete& concrete_;
+  Instance& instance_;
+  std::vector<bool> runs_;        // by node
+  std::vector<bool> escapes_;     // by output id: fetched or assigned, itself or through aliases
+  std::vector<int32_t> unit_of_;  // by node, -1 if it does not run
+  std::vector<std::vector<int32_t>> users_;  // by output id: running nodes that use it
+  std::vector<bool> fetched_;                // by output id
+};
+
+}  // namespace duet::runtime
+
+#endif  // DUET_RUNTIME_STEP_BUILDER_H_
