@@ -121,8 +121,8 @@ void ExplainTrace(const Trace& trace, size_t number, std::string* out) {
       AppendTo(out, "no change\n");
     }
   }
-  AppendTo(out, "  ", stats.kernels_in_plan, " kernels in the plan; ", stats.kernels_compiled,
-           " compiled, ", stats.cache_hits, " found in caches\n");
+  AppendTo(out, "  kernels in the plan: ", stats.kernels_in_plan,
+           "; compiled: ", stats.kernels_compiled, ", found in caches: ", stats.cache_hits, "\n");
 }
 
 }  // namespace

@@ -178,14 +178,16 @@ void AddReleases(const StepBuilder& builder, Instance* instance) {
   for (const Value& v : builder.values) {
     if (v.dynamic >= 0) last_use[v.dynamic] = v.last;
   }
+  absl::flat_hash_map<const VariableState*, std::vector<int32_t>> reads;
   for (size_t s = 0; s < instance->steps.size(); ++s) {
-    if (instance->steps[s].kind != StepKind::kUpdate) continue;
-    VariableStep& update = instance->variables[instance->steps[s].index];
-    for (size_t r = 0; r < s; ++r) {
-      if (instance->steps[r].kind != StepKind::kRead) continue;
-      const VariableStep& read = instance->variables[instance->steps[r].index];
-      if (read.variable == update.variable && last_use[read.value] < static_cast<int32_t>(s)) {
-        update.release.push_back(read.value);
+    const Step& step = instance->steps[s];
+    if (step.kind == StepKind::kRead) {
+      const VariableStep& read = instance->variables[step.index];
+      reads[read.variable].push_back(read.value);
+    } else if (step.kind == StepKind::kUpdate) {
+      VariableStep& update = instance->variables[step.index];
+      for (int32_t value : reads[update.variable]) {
+        if (last_use[value] < static_cast<int32_t>(s)) update.release.push_back(value);
       }
     }
   }

@@ -52,6 +52,14 @@ absl::Status CheckRequest(const Graph& graph, const RunRequest& request) {
           node.op->public_name, node.location);
     }
   }
+  for (const NodeOutput& o : request.fetches) {
+    if (graph.spec(o).dtype != kResource) continue;
+    const Node& node = graph.node(o.node);
+    return Annotate(absl::InvalidArgumentError(Str("\"", graph.OutputName(o),
+                                                   "\" is the handle of a variable, which has no "
+                                                   "elements; fetch a read of the variable")),
+                    node.op->public_name, node.location);
+  }
   const std::vector<bool> reached = Reach(graph, request);
   for (int i = 0; i < graph.size(); ++i) {
     const Node& node = graph.node(i);

@@ -78,12 +78,6 @@ void StepBuilder::PlaceLeaves() {
     v.kind = Value::Kind::kConstant;
     v.constant = concrete_.values[id];
   }
-  for (const NodeOutput& o : plan_.fetches()) {
-    Value& v = values[Id(o)];
-    if (graph_.spec(o).dtype != kResource) continue;
-    v.kind = Value::Kind::kConstant;
-    v.constant = Tensor::FromResource(kResource, v.spec.shape, plan_.variable(o.node));
-  }
 }
 
 // Marks what outlives the run, so that it gets memory of its own: fetches, values that variables

@@ -1,0 +1,104 @@
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "duet.h"
+#include "gtest/gtest.h"
+
+namespace duet {
+namespace {
+
+// Threads run one session with different batch sizes and fetches.
+TEST(SessionConcurrentTest, RunsDoNotDisturbEachOther) {
+  Graph graph;
+  Tensor x, y, z;
+  {
+    GraphScope scope(graph);
+    x = Placeholder(kFloat32, {-1, 16}, "x");
+    y = Tanh(MatMul(x, Ones({16, 8})));
+    z = Sum(x * 2.0f, {1});
+  }
+  SessionOptions options;
+  options.num_threads = 2;
+  Session session(graph, options);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        const int64_t batch = 1 + (i * 3 + t) % 5;
+        auto out = session.Run({{x, Fill({batch, 16}, static_cast<float>(t))}}, {z, y});
+        if (!out.ok() || (*out)[0].shape() != Shape({batch})) {
+          ++wrong;
+          continue;
+        }
+        for (float v : (*out)[0].data<float>()) wrong += v != 32.0f * static_cast<float>(t);
+        if (i % 2 == 0) wrong += !session.Run({{"x", Ones({batch, 16})}}, {y}).ok();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+// Concurrent updates of one variable all count, and a read never sees the middle of one.
+TEST(SessionConcurrentTest, UpdatesOfOneVariableAllCount) {
+  Variable v(Zeros({1000}), "v");
+  Graph graph;
+  Tensor value;
+  {
+    GraphScope scope(graph);
+    v.AssignAdd(Ones({1000}));
+  }
+  Graph reading;
+  {
+    GraphScope scope(reading);
+    value = Identity(v.Read());
+  }
+  std::string update;
+  for (int i = 0; i < graph.size(); ++i) {
+    if (graph.node(i).op->side_effect) update = graph.node(i).name;
+  }
+  Session updates(graph), reads(reading);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 100; ++i) wrong += !updates.Run({}, {}, {update}).ok();
+    });
+  }
+  threads.emplace_back([&] {
+    for (int i = 0; i < 200; ++i) {
+      auto out = reads.Run({}, {value});
+      if (!out.ok()) {
+        ++wrong;
+        continue;
+      }
+      const auto data = (*out)[0].data<float>();
+      for (float f : data) wrong += f != data[0];
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(v.Read().data<float>()[999], 300.0f);
+}
+
+TEST(FunctionConcurrentTest, ThreadsShareTraces) {
+  Function f([](const Tensor& a, const Tensor& b) { return Sum(a * b); });
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 50; ++i) {
+        const int64_t n = 1 + i % 3;
+        wrong += f(Ones({n}), Ones({n})).Item<float>() != static_cast<float>(n);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(f.trace_count(), 3);
+}
+
+}  // namespace
+}  // namespace duet
