@@ -5,39 +5,39 @@
 
 namespace duet {
 
-#define DUET_COMPARE_OP(fn, ...)           \
-  DUET_OP(fn, Compare(#fn, __VA_ARGS__));  \
-  Tensor fn(const Operand& x, const Operand& y) { return CallBinary(ops::fn##Op(), NoAttrs(), x, y); }
+#define DUET_COMPARE_OP(fn, ...)                       \
+  DUET_OP(fn, Compare(#fn, __VA_ARGS__));              \
+  Tensor fn(const Operand& x, const Operand& y) {      \
+    return CallBinary(ops::fn##Op(), NoAttrs(), x, y); \
+  }
 
-DUET_COMPARE_OP(Less, {.value = [](Builder& b, Value x, Value y) {
-                         return b.Binary(Code::kLess, x, y);
-                       },
-                       .doc = "x < y, a bool; false if one is NaN.",
-                       .examples = {{"Less(Constant({1, 2}), 2)", "[ True False]"}}});
+DUET_COMPARE_OP(Less,
+                {.value = [](Builder& b, Value x, Value y) { return b.Binary(Code::kLess, x, y); },
+                 .doc = "x < y, a bool; false if one is NaN.",
+                 .examples = {{"Less(Constant({1, 2}), 2)", "[ True False]"}}});
 
-DUET_COMPARE_OP(LessEqual, {.value = [](Builder& b, Value x, Value y) {
-                              return b.Binary(Code::kLessEqual, x, y);
-                            },
+DUET_COMPARE_OP(LessEqual, {.value = [](Builder& b, Value x,
+                                        Value y) { return b.Binary(Code::kLessEqual, x, y); },
                             .doc = "x <= y, a bool; false if one is NaN.",
                             .examples = {{"LessEqual(Constant({3, 2}), 2)", "[False  True]"}}});
 
-DUET_COMPARE_OP(Greater, {.value = [](Builder& b, Value x, Value y) {
-                            return b.Binary(Code::kLess, y, x);
-                          },
-                          .doc = "x > y, a bool; false if one is NaN.",
-                          .examples = {{"Greater(Constant({3, 2}), 2)", "[ True False]"}}});
+DUET_COMPARE_OP(Greater,
+                {.value = [](Builder& b, Value x, Value y) { return b.Binary(Code::kLess, y, x); },
+                 .doc = "x > y, a bool; false if one is NaN.",
+                 .examples = {{"Greater(Constant({3, 2}), 2)", "[ True False]"}}});
 
-DUET_COMPARE_OP(GreaterEqual, {.value = [](Builder& b, Value x, Value y) {
-                                 return b.Binary(Code::kLessEqual, y, x);
-                               },
-                               .doc = "x >= y, a bool; false if one is NaN.",
-                               .examples = {{"GreaterEqual(Constant({1, 2}), 2)",
-                                             "[False  True]"}}});
+DUET_COMPARE_OP(GreaterEqual,
+                {.value = [](Builder& b, Value x,
+                             Value y) { return b.Binary(Code::kLessEqual, y, x); },
+                 .doc = "x >= y, a bool; false if one is NaN.",
+                 .examples = {{"GreaterEqual(Constant({1, 2}), 2)", "[False  True]"}}});
 
 // Graphs carry the attribute; shapes that do not broadcast are an error either way.
-#define DUET_EQUALITY_OP(fn, ...)         \
-  DUET_OP(fn, Compare(#fn, __VA_ARGS__)); \
-  Tensor fn(const Operand& x, const Operand& y) { return CallBinary(ops::fn##Op(), EqualityAttrs(), x, y); }
+#define DUET_EQUALITY_OP(fn, ...)                            \
+  DUET_OP(fn, Compare(#fn, __VA_ARGS__));                    \
+  Tensor fn(const Operand& x, const Operand& y) {            \
+    return CallBinary(ops::fn##Op(), EqualityAttrs(), x, y); \
+  }
 
 namespace {
 const Attrs& EqualityAttrs() {
@@ -47,53 +47,49 @@ const Attrs& EqualityAttrs() {
 }  // namespace
 
 DUET_EQUALITY_OP(Equal, {.types = kAllTypes,
-                         .value = [](Builder& b, Value x, Value y) {
-                           return b.Binary(Code::kEqual, x, y);
-                         },
+                         .value = [](Builder& b, Value x,
+                                     Value y) { return b.Binary(Code::kEqual, x, y); },
                          .commutative = true,
                          .attrs = {{"incompatible_shape_error", true}},
                          .doc = "x == y, a bool; false if one is NaN.",
                          .examples = {{"Equal(Constant({1, 2}), 2)", "[False  True]"}}});
 
 DUET_EQUALITY_OP(NotEqual, {.types = kAllTypes,
-                            .value = [](Builder& b, Value x, Value y) {
-                              return b.Binary(Code::kNotEqual, x, y);
-                            },
+                            .value = [](Builder& b, Value x,
+                                        Value y) { return b.Binary(Code::kNotEqual, x, y); },
                             .commutative = true,
                             .attrs = {{"incompatible_shape_error", true}},
                             .doc = "x != y, a bool; true if one is NaN.",
                             .examples = {{"NotEqual(Constant({1, 2}), 2)", "[ True False]"}}});
 
-DUET_OP(LogicalAnd, Logical("LogicalAnd", {.value = [](Builder& b, Value x, Value y) {
-                                             return b.Binary(Code::kAnd, x, y);
-                                           },
-                                           .doc = "x and y, for bool tensors.",
-                                           .examples = {{"LogicalAnd(Constant({true, false}), true)",
-                                                         "[ True False]"}}}));
+DUET_OP(LogicalAnd,
+        Logical("LogicalAnd",
+                {.value = [](Builder& b, Value x, Value y) { return b.Binary(Code::kAnd, x, y); },
+                 .doc = "x and y, for bool tensors.",
+                 .examples = {{"LogicalAnd(Constant({true, false}), true)", "[ True False]"}}}));
 Tensor LogicalAnd(const Operand& x, const Operand& y) {
   return CallBinary(ops::LogicalAndOp(), NoAttrs(), x, y);
 }
 
-DUET_OP(LogicalOr, Logical("LogicalOr", {.value = [](Builder& b, Value x, Value y) {
-                                           return b.Binary(Code::kOr, x, y);
-                                         },
-                                         .doc = "x or y, for bool tensors.",
-                                         .examples = {{"LogicalOr(Constant({true, false}), false)",
-                                                       "[ True False]"}}}));
+DUET_OP(LogicalOr,
+        Logical("LogicalOr",
+                {.value = [](Builder& b, Value x, Value y) { return b.Binary(Code::kOr, x, y); },
+                 .doc = "x or y, for bool tensors.",
+                 .examples = {{"LogicalOr(Constant({true, false}), false)", "[ True False]"}}}));
 Tensor LogicalOr(const Operand& x, const Operand& y) {
   return CallBinary(ops::LogicalOrOp(), NoAttrs(), x, y);
 }
 
-DUET_OP(LogicalNot, Logical("LogicalNot", {.inputs = 1,
-                                           .value = [](Builder& b, Value x) {
-                                             return b.Unary(Code::kNot, x);
-                                           },
-                                           .doc = "not x, for a bool tensor.",
-                                           .examples = {{"LogicalNot(Constant({true, false}))",
-                                                         "[False  True]"}}}));
+DUET_OP(LogicalNot,
+        Logical("LogicalNot",
+                {.inputs = 1,
+                 .value = [](Builder& b, Value x) { return b.Unary(Code::kNot, x); },
+                 .doc = "not x, for a bool tensor.",
+                 .examples = {{"LogicalNot(Constant({true, false}))", "[False  True]"}}}));
 Tensor LogicalNot(const Operand& x) { return CallUnary(ops::LogicalNotOp(), x); }
 
-// ---- Select ---------------------------------------------------------------------------------------
+// ---- Select
+// ---------------------------------------------------------------------------------------
 
 namespace {
 
@@ -138,7 +134,8 @@ Tensor Select(const Operand& condition, const Operand& t, const Operand& e) {
   return Dispatch1(op, NoAttrs(), inputs, condition.location());
 }
 
-// ---- Cast -----------------------------------------------------------------------------------------
+// ---- Cast
+// -----------------------------------------------------------------------------------------
 
 namespace {
 

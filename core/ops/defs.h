@@ -1,5 +1,5 @@
-// The definitions of ops that other rooms ask for by function, because no trait tells them apart: what
-// a rewrite rule matches or makes. Everything else is found by its traits (core/op_def.h).
+// The definitions of ops that other rooms ask for by function, because no trait tells them apart:
+// what a rewrite rule matches or makes. Everything else is found by its traits (core/op_def.h).
 #ifndef DUET_CORE_OPS_DEFS_H_
 #define DUET_CORE_OPS_DEFS_H_
 
@@ -60,9 +60,10 @@ const OpDef& SliceOp();
 const OpDef& ConcatOp();
 
 // Parts of gradients, made only by them.
-const OpDef& SumToShapeOp();   // (x, like) -> x summed to like's shape
-const OpDef& SliceGradOp();    // (g, begin, like) -> zeros of like's shape with g at begin
-const OpDef& GatherGradOp();   // (g, indices, axis, like) -> rows of g added into zeros of like's shape
+const OpDef& SumToShapeOp();  // (x, like) -> x summed to like's shape
+const OpDef& SliceGradOp();   // (g, begin, like) -> zeros of like's shape with g at begin
+const OpDef&
+GatherGradOp();  // (g, indices, axis, like) -> rows of g added into zeros of like's shape
 const OpDef& CheckedLabelsOp();  // (labels, logits) -> labels, all in [0, classes)
 
 }  // namespace duet::ops

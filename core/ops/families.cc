@@ -151,7 +151,8 @@ OpDef Opaque(std::string public_name, OpaqueSpec spec) {
   return op;
 }
 
-// ---- Shape rules ----------------------------------------------------------------------------------
+// ---- Shape rules
+// ----------------------------------------------------------------------------------
 
 namespace {
 
@@ -176,7 +177,8 @@ absl::Status InferLikeInput(InferContext& c) {
   return absl::OkStatus();
 }
 
-// ---- Gradients ------------------------------------------------------------------------------------
+// ---- Gradients
+// ------------------------------------------------------------------------------------
 
 void SetBinaryGrad(GradContext& c, BinaryGrad::Fn x, BinaryGrad::Fn y) {
   const Tensor& a = c.input(0);
@@ -185,7 +187,8 @@ void SetBinaryGrad(GradContext& c, BinaryGrad::Fn x, BinaryGrad::Fn y) {
   c.Set(1, SumToOperand(y(a, b, c.output(), c.grad()), b, {&a}));
 }
 
-// ---- Calls ----------------------------------------------------------------------------------------
+// ---- Calls
+// ----------------------------------------------------------------------------------------
 
 Tensor CallUnary(const OpDef& op, const Operand& x) {
   if (!x.is_number()) return Dispatch1(op, NoAttrs(), {&x.tensor_ref(), 1}, x.location());

@@ -4,15 +4,15 @@
 // An elementwise op is one statement in one file, plus its declaration in core/ops/ops.h:
 //
 //   DUET_UNARY_OP(Exp, {.value = [](Builder& b, Value x) { return b.Unary(Code::kExp, x); },
-//                       .grad = [](const Tensor& x, const Tensor& y, const Tensor& g) { return g * y; },
-//                       .doc = "e to the power of each element.",
-//                       .examples = {{"Exp(Constant({0, 1}))", "[1. 2.7182817]"}},
-//                       .tolerance_ulp = 2});
+//                       .grad = [](const Tensor& x, const Tensor& y, const Tensor& g) { return g *
+//                       y; }, .doc = "e to the power of each element.", .examples =
+//                       {{"Exp(Constant({0, 1}))", "[1. 2.7182817]"}}, .tolerance_ulp = 2});
 //
 // Lambdas given here capture nothing: they become plain function pointers.
 #ifndef DUET_CORE_OPS_FAMILIES_H_
 #define DUET_CORE_OPS_FAMILIES_H_
 
+#include <initializer_list>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -20,6 +20,7 @@
 #include "core/dispatch.h"
 #include "core/loop/program.h"
 #include "core/op_def.h"
+#include "core/ops/defs.h"
 
 namespace duet {
 
@@ -29,7 +30,8 @@ using Value = loop::Builder::Value;
 
 inline constexpr DTypeSet kSignedTypes{kFloat32, kFloat64, kInt32, kInt64};
 
-// ---- Meanings and gradients by arity --------------------------------------------------------------
+// ---- Meanings and gradients by arity
+// --------------------------------------------------------------
 
 // The loop expression of an op of one, two or three operands: f(builder, operands...).
 struct Meaning {
@@ -56,8 +58,8 @@ struct UnaryGrad {
       : fn([](GradContext& c) { c.Set(0, F{}(c.input(0), c.output(), c.grad())); }) {}
 };
 
-// One side of the gradient of a binary op: f(x, y, z, g) with z = op(x, y), before it is summed over
-// the dimensions that the side was broadcast along.
+// One side of the gradient of a binary op: f(x, y, z, g) with z = op(x, y), before it is summed
+// over the dimensions that the side was broadcast along.
 struct BinaryGrad {
   using Fn = Tensor (*)(const Tensor& x, const Tensor& y, const Tensor& z, const Tensor& g);
   Fn fn = nullptr;
@@ -69,7 +71,8 @@ struct BinaryGrad {
         }) {}
 };
 
-// ---- Families -------------------------------------------------------------------------------------
+// ---- Families
+// -------------------------------------------------------------------------------------
 
 // One input, an output of its shape and dtype.
 struct UnarySpec {
@@ -191,7 +194,8 @@ struct OpaqueSpec {
 };
 OpDef Opaque(std::string public_name, OpaqueSpec spec);
 
-// ---- Shape rules that families share --------------------------------------------------------------
+// ---- Shape rules that families share
+// --------------------------------------------------------------
 
 // Output 0 has the broadcast shape of all inputs and the dtype of the first / bool.
 absl::Status InferBroadcast(InferContext& c);
@@ -199,40 +203,46 @@ absl::Status InferBroadcastToBool(InferContext& c);
 // Output 0 has the shape and dtype of input 0.
 absl::Status InferLikeInput(InferContext& c);
 
-// ---- Registration ---------------------------------------------------------------------------------
+// ---- Registration
+// ---------------------------------------------------------------------------------
 
 // Registers an op before main().
 struct OpRegistration {
   explicit OpRegistration(const OpDef& (*op)()) { op(); }
 };
 
-// Defines ops::<fn>Op(), which gives the registered definition. `...` is an OpDef. Used in namespace
-// duet.
-#define DUET_OP(fn, ...)                                \
-  namespace ops {                                       \
-  const OpDef& fn##Op() {                               \
-    static const OpDef& op = RegisterOp(__VA_ARGS__);   \
-    return op;                                          \
-  }                                                     \
+// Defines ops::<fn>Op(), which gives the registered definition. `...` is an OpDef. Used in
+// namespace duet.
+#define DUET_OP(fn, ...)                                  \
+  namespace ops {                                         \
+  const OpDef& fn##Op() {                                 \
+    static const OpDef& op = RegisterOp(__VA_ARGS__);     \
+    return op;                                            \
+  }                                                       \
   static const OpRegistration fn##_registration(&fn##Op); \
-  }                                                     \
+  }                                                       \
   static_assert(true, "takes the semicolon")
 
 // An op and its public function, from a spec in braces.
-#define DUET_UNARY_OP(fn, ...)           \
-  DUET_OP(fn, Unary(#fn, __VA_ARGS__));  \
+#define DUET_UNARY_OP(fn, ...)          \
+  DUET_OP(fn, Unary(#fn, __VA_ARGS__)); \
   Tensor fn(const Operand& x) { return CallUnary(ops::fn##Op(), x); }
-#define DUET_BINARY_OP(fn, ...)          \
-  DUET_OP(fn, Binary(#fn, __VA_ARGS__)); \
-  Tensor fn(const Operand& x, const Operand& y) { return CallBinary(ops::fn##Op(), NoAttrs(), x, y); }
+#define DUET_BINARY_OP(fn, ...)                        \
+  DUET_OP(fn, Binary(#fn, __VA_ARGS__));               \
+  Tensor fn(const Operand& x, const Operand& y) {      \
+    return CallBinary(ops::fn##Op(), NoAttrs(), x, y); \
+  }
 
-// ---- Calls from public functions --------------------------------------------------------------------
+// ---- Calls from public functions
+// --------------------------------------------------------------------
 
 Tensor CallUnary(const OpDef& op, const Operand& x);
 // A number takes the dtype of the tensor beside it; two numbers are float32 if one of them is real.
 Tensor CallBinary(const OpDef& op, const Attrs& attrs, const Operand& x, const Operand& y);
-// The dtype two operands meet in, by that rule.
+// The dtype operands meet in, by that rule: the first tensor's, or float32 if a number is real, or
+// the widest.
 DType CommonDType(const Operand& x, const Operand& y);
+DType CommonDType(std::initializer_list<const Operand*> operands);
 // `x` in `dtype`; an undefined tensor's dtype leaves a number as it is, so that Dispatch names the
 // undefined one.
 Tensor AsOperand(const Operand& x, DType dtype, const OpDef& op);

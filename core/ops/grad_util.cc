@@ -33,15 +33,18 @@ Decision Decide(const Shape& g, const Shape& x, std::initializer_list<const Tens
 
 }  // namespace
 
-Tensor SumToOperand(const Tensor& g, const Tensor& x,
-                    std::initializer_list<const Tensor*> others) {
+Tensor SumToOperand(const Tensor& g, const Tensor& x, std::initializer_list<const Tensor*> others) {
   if (g.shape() == x.shape() && g.shape().IsFullyDefined()) return g;
   std::vector<int64_t> axes;
   switch (Decide(g.shape(), x.shape(), others, &axes)) {
     case Decision::kNothing:
       return g;
-    case Decision::kSum:
-      return ReshapeLike(Sum(g, axes), x);
+    case Decision::kSum: {
+      const int skip = g.rank() - x.rank();
+      if (skip == 0) return Sum(g, axes, /*keep_dims=*/true);
+      const Tensor sum = Sum(g, axes);
+      return static_cast<int>(axes.size()) == skip ? sum : ReshapeLike(sum, x);
+    }
     case Decision::kUnknown:
       break;
   }

@@ -11,9 +11,9 @@
 
 namespace duet {
 
-// `g`, which has the broadcast shape of `x` and `others`, summed over the dimensions that x was broadcast
-// along: the result has x's shape. Where sizes do not tell while recording, the sum is decided when
-// the graph runs.
+// `g`, which has the broadcast shape of `x` and `others`, summed over the dimensions that x was
+// broadcast along: the result has x's shape. Where sizes do not tell while recording, the sum is
+// decided when the graph runs.
 Tensor SumToOperand(const Tensor& g, const Tensor& x, std::initializer_list<const Tensor*> others);
 
 // `g` under x's shape; it has as many elements.

@@ -26,11 +26,12 @@ absl::Status Invalid(const T&... parts) {
 absl::Status CheckScalar(const InferContext& c, int i, std::string_view name);
 absl::Status CheckVector(const InferContext& c, int i, std::string_view name);
 
-// `axis` counted from the front, for a tensor of rank `rank`; InvalidArgument if out of [-rank, rank).
+// `axis` counted from the front, for a tensor of rank `rank`; InvalidArgument if out of [-rank,
+// rank).
 absl::StatusOr<int> NormalizeAxis(int64_t axis, int rank, std::string_view name);
 
-// The axes in host input `i` (rank 0 or 1), counted from the front, sorted; InvalidArgument if one is
-// out of range or there twice. The values must be known.
+// The axes in host input `i` (rank 0 or 1), counted from the front, sorted; InvalidArgument if one
+// is out of range or there twice. The values must be known.
 absl::StatusOr<std::vector<int>> HostAxes(InferContext& c, int i, int rank);
 
 // The shape of a result whose sizes are the elements of host input `i`: checked, or if its value is

@@ -17,12 +17,12 @@
 
 namespace duet {
 
-// Integers that decide a shape (sizes, axes, positions): a list, or a tensor of rank 1 that has them when
-// the op runs.
+// Integers that decide a shape (sizes, axes, positions): a list, or a tensor of rank 1 that has
+// them when the op runs.
 class Ints {
  public:
   Ints() = default;
-  Ints(std::initializer_list<int64_t> values) : values_(values) {}           // NOLINT: implicit
+  Ints(std::initializer_list<int64_t> values) : values_(values) {}  // NOLINT: implicit
   Ints(const std::vector<int64_t>& values) : values_(values.begin(), values.end()) {}  // NOLINT
   Ints(const std::vector<int>& values) : values_(values.begin(), values.end()) {}      // NOLINT
   Ints(const Shape& shape) : values_(shape.dims().begin(), shape.dims().end()) {}      // NOLINT
@@ -85,15 +85,16 @@ class Literal {
     if constexpr (std::is_floating_point_v<T>) {
       real_ = static_cast<double>(value);
     } else {
-      overflows_ = std::is_unsigned_v<T> && sizeof(T) == 8 && static_cast<uint64_t>(value) > INT64_MAX;
+      overflows_ =
+          std::is_unsigned_v<T> && sizeof(T) == 8 && static_cast<uint64_t>(value) > INT64_MAX;
       integer_ = static_cast<int64_t>(value);
     }
   }
   Literal(std::initializer_list<Literal> items) : kind_(kList), items_(items) {}  // NOLINT
 
-  // The tensor: of `dtype`, or if that is kInvalid of the dtype that the numbers have: bool; uint8 if
-  // all are uint8_t; int32, or int64 if one is of a 64-bit type or needs it; float32 if one is real.
-  // InvalidArgument if the braces are ragged or a number does not fit.
+  // The tensor: of `dtype`, or if that is kInvalid of the dtype that the numbers have: bool; uint8
+  // if all are uint8_t; int32, or int64 if one is of a 64-bit type or needs it; float32 if one is
+  // real. InvalidArgument if the braces are ragged or a number does not fit.
   absl::StatusOr<Tensor> ToTensor(DType dtype) const;
 
  private:
