@@ -1,5 +1,6 @@
 #include "runtime/start.h"
 
+#include "core/ops/register.h"
 #include "eager/eager.h"
 #include "runtime/cpu/cpu_device.h"
 
@@ -7,6 +8,7 @@ namespace duet {
 
 void StartDuet() {
   static const bool started = [] {
+    RegisterAllOps();
     runtime::cpu::InstallCpuDevice();
     InstallEagerInterpreter();
     return true;
