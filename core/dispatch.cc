@@ -1,8 +1,10 @@
 #include "core/dispatch.h"
 
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "core/strings.h"
 
@@ -42,10 +44,14 @@ namespace {
 void Call(const OpDef& op, const Attrs& attrs, absl::Span<const Tensor> inputs, Location location,
           absl::Span<Tensor> outputs) {
   if (state.location.known()) location = state.location;
-  absl::InlinedVector<InputInfo, 4> infos;
-  for (const Tensor& t : inputs) {
+  std::array<InputInfo, 4> few;
+  std::vector<InputInfo> many;
+  if (inputs.size() > few.size()) many.resize(inputs.size());
+  InputInfo* const infos = many.empty() ? few.data() : many.data();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor& t = inputs[i];
     if (!t.defined()) {
-      ThrowError(absl::InvalidArgumentError(Str("input ", infos.size(),
+      ThrowError(absl::InvalidArgumentError(Str("input ", i,
                                                 " is undefined: it was default-constructed, or is "
                                                 "the gradient of a source that the target does "
                                                 "not depend on")),
@@ -57,9 +63,9 @@ void Call(const OpDef& op, const Attrs& attrs, absl::Span<const Tensor> inputs, 
     } else if (t.dtype() == kResource) {
       value = nullptr;
     }
-    infos.push_back({t.dtype(), &t.shape(), value});
+    infos[i] = {t.dtype(), &t.shape(), value};
   }
-  InferContext context(op, attrs, infos);
+  InferContext context(op, attrs, {infos, inputs.size()});
   if (absl::Status s = Infer(context); !s.ok()) ThrowError(s, op.public_name, location);
   Interpreter* interpreter = state.interpreter;
   if (interpreter == nullptr) {

@@ -1,6 +1,7 @@
 #include "core/op_def.h"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <map>
 
@@ -10,6 +11,8 @@
 
 namespace duet {
 namespace {
+
+constexpr size_t kMaxTypeAttrs = 4;
 
 // Definitions never move and are never removed, so pointers to them are kept everywhere.
 struct Registry {
@@ -87,7 +90,8 @@ absl::Status CheckInputs(InferContext& c) {
   DUET_RETURN_IF_ERROR(CheckInputCount(op, c.num_inputs()));
   const int list_length = c.num_inputs() - static_cast<int>(op.inputs.size()) + 1;
   // The input that bound each type attribute.
-  absl::InlinedVector<int, 4> bound(op.type_attrs.size(), -1);
+  std::array<int, kMaxTypeAttrs> bound;
+  bound.fill(-1);
   int i = 0;
   for (size_t a = 0; a < op.inputs.size(); ++a) {
     const ArgDef& arg = op.inputs[a];
@@ -133,6 +137,8 @@ const OpDef& RegisterOp(OpDef def) {
   Registry& r = TheRegistry();
   const std::lock_guard lock(r.mutex);
   InternalCheck(r.by_name.find(def.name) == r.by_name.end(), "an op was registered twice");
+  InternalCheck(def.type_attrs.size() <= kMaxTypeAttrs,
+                "an op with more type attributes than Infer binds");
   def.id = static_cast<int>(r.ops.size());
   for (size_t i = 0; i < def.inputs.size(); ++i) {
     ArgDef& arg = def.inputs[i];

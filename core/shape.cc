@@ -8,13 +8,35 @@
 
 namespace duet {
 
+void Shape::Assign(absl::Span<const int64_t> dims) {
+  // Copied first: `dims` may be this shape's own.
+  int64_t* heap = dims.size() > kInline ? new int64_t[dims.size()] : nullptr;
+  std::copy(dims.begin(), dims.end(), heap == nullptr ? inline_ : heap);
+  delete[] std::exchange(heap_, heap);
+  rank_ = static_cast<int>(dims.size());
+}
+
+void Shape::AddDim(int64_t size) {
+  if (rank_ < kInline) {
+    inline_[rank_++] = size;
+    return;
+  }
+  Dims longer(dims().begin(), dims().end());
+  longer.push_back(size);
+  Assign(longer);
+}
+
 absl::Status Shape::Validate(bool allow_unknown) const {
+  // Nearly every shape is small.
+  bool small = rank_ <= kInline;
+  for (int i = 0; small && i < rank_; ++i) small = inline_[i] >= 0 && inline_[i] < (1 << 14);
+  if (small) return absl::OkStatus();
   if (rank() > kMaxRank) {
     return absl::InvalidArgumentError(
         Str("a shape of rank ", rank(), " is over the largest rank, ", kMaxRank));
   }
   int64_t product = 8;
-  for (int64_t d : dims_) {
+  for (int64_t d : dims()) {
     if (d < (allow_unknown ? -1 : 0)) {
       return absl::InvalidArgumentError(Str("shape ", ToString(), " has the negative size ", d));
     }
@@ -36,7 +58,7 @@ bool Shape::IsCompatibleWith(const Shape& other) const {
 
 std::string Shape::ToString() const {
   return Str("[",
-             absl::StrJoin(dims_, ",",
+             absl::StrJoin(dims(), ",",
                            [](std::string* out, int64_t d) {
                              if (d == -1) {
                                out->push_back('?');

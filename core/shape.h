@@ -3,8 +3,10 @@
 #define DUET_CORE_SHAPE_H_
 
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <string>
+#include <utility>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
@@ -23,18 +25,46 @@ using Dims = absl::InlinedVector<int64_t, 4>;
 class Shape {
  public:
   Shape() = default;
-  Shape(std::initializer_list<int64_t> dims) : dims_(dims) {}
-  explicit Shape(absl::Span<const int64_t> dims) : dims_(dims.begin(), dims.end()) {}
+  Shape(std::initializer_list<int64_t> dims)
+      : Shape(absl::Span<const int64_t>(dims.begin(), dims.size())) {}
+  explicit Shape(absl::Span<const int64_t> dims) { Assign(dims); }
+  Shape(const Shape& o) : rank_(o.rank_) {
+    if (o.heap_ == nullptr) {
+      std::memcpy(inline_, o.inline_, sizeof(inline_));
+    } else {
+      Assign(o.dims());
+    }
+  }
+  Shape(Shape&& o) noexcept : rank_(o.rank_), heap_(std::exchange(o.heap_, nullptr)) {
+    std::memcpy(inline_, o.inline_, sizeof(inline_));
+    if (heap_ != nullptr) o.rank_ = 0;
+  }
+  Shape& operator=(const Shape& o) {
+    if (heap_ == nullptr && o.heap_ == nullptr) {
+      rank_ = o.rank_;
+      std::memcpy(inline_, o.inline_, sizeof(inline_));
+    } else if (this != &o) {
+      Assign(o.dims());
+    }
+    return *this;
+  }
+  Shape& operator=(Shape&& o) noexcept {
+    std::swap(rank_, o.rank_);
+    std::swap(heap_, o.heap_);
+    std::swap(inline_, o.inline_);
+    return *this;
+  }
+  ~Shape() { delete[] heap_; }
 
-  int rank() const { return static_cast<int>(dims_.size()); }
-  int64_t dim(int i) const { return dims_[i]; }
-  void set_dim(int i, int64_t size) { dims_[i] = size; }
-  void AddDim(int64_t size) { dims_.push_back(size); }
-  absl::Span<const int64_t> dims() const { return dims_; }
+  int rank() const { return rank_; }
+  int64_t dim(int i) const { return data()[i]; }
+  void set_dim(int i, int64_t size) { data()[i] = size; }
+  void AddDim(int64_t size);
+  absl::Span<const int64_t> dims() const { return {data(), static_cast<size_t>(rank_)}; }
 
   // True when no size is unknown.
   bool IsFullyDefined() const {
-    for (int64_t d : dims_) {
+    for (int64_t d : dims()) {
       if (d < 0) return false;
     }
     return true;
@@ -42,7 +72,7 @@ class Shape {
   // The product of the sizes (1 for rank 0), or -1 if a size is unknown.
   int64_t num_elements() const {
     int64_t n = 1;
-    for (int64_t d : dims_) {
+    for (int64_t d : dims()) {
       if (d < 0) return -1;
       n *= d;
     }
@@ -57,14 +87,30 @@ class Shape {
 
   std::string ToString() const;  // "[2,3]", "[?,3]", "[]"
 
-  friend bool operator==(const Shape& a, const Shape& b) { return a.dims_ == b.dims_; }
+  friend bool operator==(const Shape& a, const Shape& b) {
+    if (a.rank_ != b.rank_) return false;
+    const int64_t *x = a.data(), *y = b.data();
+    for (int i = 0; i < a.rank_; ++i) {
+      if (x[i] != y[i]) return false;
+    }
+    return true;
+  }
   template <class H>
   friend H AbslHashValue(H h, const Shape& s) {
-    return H::combine(std::move(h), s.dims_);
+    return H::combine(std::move(h), s.dims());
   }
 
  private:
-  Dims dims_;
+  // Sizes of up to this many dimensions live in the shape itself: shapes are copied for every call
+  // of an op, and these few words are copied without a look at the rank.
+  static constexpr int kInline = 4;
+  const int64_t* data() const { return heap_ == nullptr ? inline_ : heap_; }
+  int64_t* data() { return heap_ == nullptr ? inline_ : heap_; }
+  void Assign(absl::Span<const int64_t> dims);
+
+  int rank_ = 0;
+  int64_t* heap_ = nullptr;  // of exactly rank_ elements when rank_ > kInline
+  int64_t inline_[kInline] = {};
 };
 
 // The NumPy broadcast of two shapes. An unknown size beside a size other than 1 gives that size;

@@ -60,10 +60,7 @@ thread_local constinit RepPool::Cache RepPool::cache_ = {};
 Tensor::Rep* Tensor::NewRep() { return RepPool::Get(); }
 void Tensor::Release(Rep* rep) { RepPool::Put(rep); }
 
-const Shape& Tensor::shape() const {
-  static const auto* empty = new Shape();
-  return rep_ ? rep_->shape : *empty;
-}
+constinit const Shape Tensor::kNoShape;
 
 std::string Tensor::name() const {
   if (!is_symbolic()) return "";

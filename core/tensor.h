@@ -63,7 +63,7 @@ class Tensor {
   bool defined() const { return rep_ != nullptr; }
   DType dtype() const { return rep_ ? rep_->dtype : kInvalid; }
   // The sizes; unknown ones (-1) only in a recorded tensor.
-  const Shape& shape() const;
+  const Shape& shape() const { return rep_ ? rep_->shape : kNoShape; }
   int rank() const { return shape().rank(); }
   int64_t num_elements() const { return shape().num_elements(); }
   // True for a tensor that was recorded and has no elements yet.
@@ -158,6 +158,8 @@ class Tensor {
   static void Release(Rep* rep);
   void CheckReadable(DType as, Location loc) const;
   void CheckOneElement(Location loc) const;
+
+  static const Shape kNoShape;
 
   Rep* rep_ = nullptr;
 };
