@@ -4,9 +4,12 @@
 // An elementwise op is one statement in one file, plus its declaration in core/ops/ops.h:
 //
 //   DUET_UNARY_OP(Exp, {.value = [](Builder& b, Value x) { return b.Unary(Code::kExp, x); },
-//                       .grad = [](const Tensor& x, const Tensor& y, const Tensor& g) { return g *
-//                       y; }, .doc = "e to the power of each element.", .examples =
-//                       {{"Exp(Constant({0, 1}))", "[1. 2.7182817]"}}, .tolerance_ulp = 2});
+//                       .grad = [](const Tensor& x, const Tensor& y, const Tensor& g) {
+//                         return g * y;
+//                       },
+//                       .doc = "e to the power of x.",
+//                       .examples = {{"Exp(Constant({0.}))", "[1.]"}},
+//                       .tolerance_ulp = 2});
 //
 // Lambdas given here capture nothing: they become plain function pointers.
 #ifndef DUET_CORE_OPS_FAMILIES_H_

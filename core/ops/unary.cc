@@ -31,7 +31,7 @@ DUET_UNARY_OP(Floor, {.value = [](Builder& b, Value x) { return b.Unary(Code::kF
 DUET_UNARY_OP(Exp, {.value = [](Builder& b, Value x) { return b.Unary(Code::kExp, x); },
                     .grad = [](const Tensor&, const Tensor& y, const Tensor& g) { return g * y; },
                     .doc = "e to the power of x.",
-                    .examples = {{"Exp(Constant({0., 1.}))", "[       1. 2.7182817]"}},
+                    .examples = {{"Exp(Constant({0., 1.}))", "[1.        2.7182817]"}},
                     .tolerance_ulp = 2});
 
 DUET_UNARY_OP(Log, {.value = [](Builder& b, Value x) { return b.Unary(Code::kLog, x); },
@@ -60,7 +60,7 @@ DUET_UNARY_OP(Rsqrt, {.value = [](Builder& b, Value x) { return b.Unary(Code::kR
                       .grad = [](const Tensor&, const Tensor& y,
                                  const Tensor& g) { return g * -0.5 * (y * y * y); },
                       .doc = "1 over the square root of x; inf for 0, NaN below.",
-                      .examples = {{"Rsqrt(Constant({4., 0.25}))", "[0.5  2.]"}},
+                      .examples = {{"Rsqrt(Constant({4., 0.25}))", "[0.5 2. ]"}},
                       .tolerance_ulp = 2,
                       .test_low = 0.1});
 
@@ -82,7 +82,7 @@ DUET_UNARY_OP(Sigmoid, {.value = [](Builder& b, Value x) { return b.Unary(Code::
                         .grad = [](const Tensor&, const Tensor& y,
                                    const Tensor& g) { return g * (y * (1 - y)); },
                         .doc = "1 / (1 + exp(-x)).",
-                        .examples = {{"Sigmoid(Constant({0., 100.}))", "[0.5  1.]"}},
+                        .examples = {{"Sigmoid(Constant({0., 100.}))", "[0.5 1. ]"}},
                         .tolerance_ulp = 2});
 
 DUET_UNARY_OP(
