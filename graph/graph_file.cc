@@ -1,6 +1,7 @@
 // WriteGraph and ReadGraph: GraphDef files, binary and text.
 #include <string>
 
+#include "core/file.h"
 #include "core/strings.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/tokenizer.h"
@@ -8,7 +9,6 @@
 #include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/wire_format_lite.h"
-#include "graph/file.h"
 #include "graph/graph.h"
 #include "graph/proto_convert.h"
 #include "proto/graph.pb.h"
@@ -137,7 +137,7 @@ absl::Status WriteGraph(const Graph& graph, const std::string& path) {
   } else {
     InternalCheck(pb::TextFormat::PrintToString(proto, &bytes), "a GraphDef does not print");
   }
-  return WriteFileAtomically(path, bytes);
+  return WriteFile(path, {bytes});
 }
 
 absl::StatusOr<Graph> ReadGraph(const std::string& path, const ImportOptions& options) {

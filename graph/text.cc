@@ -19,8 +19,12 @@ using graph_internal::TextCursor;
 // "..." in a constant repeats a value: this much is allowed for a text of any length.
 constexpr int64_t kConstantBytesForAnyText = int64_t{256} << 20;
 
+// The dtype of a constant is its value's.
+constexpr std::string_view kConstantDType = "dtype";
+
 // Whether printing the attribute can be left to the op's defaults.
 bool IsDefault(const OpDef& op, std::string_view name, const AttrValue& value) {
+  if (op.family == Family::kConstant && name == kConstantDType) return true;
   for (const AttrDef& a : op.attrs) {
     if (a.name == name) return !a.required && AttrEquals(a.default_value, value);
   }
@@ -110,6 +114,7 @@ class GraphParser {
     DUET_RETURN_IF_ERROR(ParseHead(cursor, &args));
     DUET_RETURN_IF_ERROR(ParseInputs(cursor, &args));
     DUET_RETURN_IF_ERROR(ParseAttrs(cursor, &args));
+    AddConstantDType(&args);
     const size_t types_at = cursor.position();
     std::vector<ValueSpec> written;
     const bool has_types = cursor.Accept(':');
@@ -205,6 +210,14 @@ class GraphParser {
       args->attrs.Set(name, std::move(value));
     } while (cursor.Accept(','));
     return cursor.Expect('}');
+  }
+
+  static void AddConstantDType(GraphBuilder::NodeArgs* args) {
+    if (args->op->family != Family::kConstant || args->attrs.Find(kConstantDType) != nullptr)
+      return;
+    const AttrValue* value = args->attrs.Find("value");
+    if (value == nullptr || !std::holds_alternative<Tensor>(*value)) return;
+    args->attrs.Set(kConstantDType, std::get<Tensor>(*value).dtype());
   }
 
   static absl::Status ParseTypes(TextCursor& cursor, std::vector<ValueSpec>* types) {
