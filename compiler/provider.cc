@@ -9,6 +9,7 @@
 
 #include "compiler/llvm/emitter.h"
 #include "compiler/llvm/jit.h"
+#include "compiler/prebuilt/prebuilt.h"
 #include "core/strings.h"
 
 namespace duet::compiler {
@@ -135,7 +136,7 @@ KernelProvider::Stats Provider::stats() const {
 KernelProvider& DefaultProvider() {
   static Provider* provider =
       new Provider([]() -> llvm_backend::JitEngine& { return llvm_backend::JitEngine::Get(); },
-                   &KernelCache::Get(), nullptr);
+                   &KernelCache::Get(), &FindPrebuilt);
   return *provider;
 }
 

@@ -150,5 +150,23 @@ TEST_F(ProviderTest, ConcurrentCallersCompileOnce) {
   EXPECT_EQ(provider.stats().compiled, 1);
 }
 
+TEST(DefaultProviderTest, ACommonKernelNeedsNoCompiler) {
+  Program p{.inner = {Stride::kUnit, Stride::kUnit}};
+  p.body.operands = {kFloat32, kFloat32};
+  Builder b(&p.body);
+  const auto x = b.Load(0), y = b.Load(1);
+  p.body.outputs = {{b.Binary(Code::kMul, x, y)}};
+  auto fn = DefaultProvider().Get(p);
+  ASSERT_TRUE(fn.ok()) << fn.status();
+  float a = 3, c = 5, out = -1;
+  void* pointers[] = {&a, &c, &out};
+  const int64_t strides[] = {4, 4, 4};
+  const loop::KernelArgs args{1, 1, 0, pointers, strides, strides};
+  (*fn)(&args);
+  EXPECT_EQ(out, 15);
+  EXPECT_EQ(DefaultProvider().stats().prebuilt_hits, 1);
+  EXPECT_EQ(DefaultProvider().stats().compiled, 0);
+}
+
 }  // namespace
 }  // namespace duet::compiler

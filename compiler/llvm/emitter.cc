@@ -16,6 +16,7 @@ void EmitKernel(const Target& target, const KernelSource& source, llvm::Module* 
                                        {llvm::PointerType::getUnqual(context)}, false);
   auto* kernel =
       llvm::Function::Create(type, llvm::Function::ExternalLinkage, source.symbol, module);
+  kernel->setVisibility(llvm::GlobalValue::HiddenVisibility);
   kernel->setDoesNotThrow();
   kernel->setCallingConv(target.kernel_convention());
   // Vectors of 64 bytes stay in one register where the CPU has such.

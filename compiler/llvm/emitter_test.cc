@@ -24,9 +24,9 @@ using loop::Stride;
 
 // One engine for each level of instruction sets.
 JitEngine& Engine(JitOptions::Level level) {
-  static JitEngine* engines[] = {new JitEngine({JitOptions::Level::kSse2}),
-                                 new JitEngine({JitOptions::Level::kAvx2}),
-                                 new JitEngine({JitOptions::Level::kHost})};
+  static JitEngine* engines[] = {
+      new JitEngine({JitOptions::Level::kSse2}), new JitEngine({JitOptions::Level::kAvx2}),
+      new JitEngine({JitOptions::Level::kAvx512}), new JitEngine({JitOptions::Level::kHost})};
   return *engines[static_cast<int>(level)];
 }
 constexpr JitOptions::Level kLevels[] = {JitOptions::Level::kSse2, JitOptions::Level::kAvx2,

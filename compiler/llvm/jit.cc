@@ -52,13 +52,14 @@ struct Feature {
   JitOptions::Level level;
 };
 constexpr JitOptions::Level kAvx2 = JitOptions::Level::kAvx2;
+constexpr JitOptions::Level kAvx512 = JitOptions::Level::kAvx512;
 constexpr JitOptions::Level kHost = JitOptions::Level::kHost;
 constexpr Feature kFeatures[] = {
     {"avx", kAvx2},          {"avx2", kAvx2},       {"avx512bf16", kHost},
-    {"avx512bitalg", kHost}, {"avx512bw", kHost},   {"avx512cd", kHost},
-    {"avx512dq", kHost},     {"avx512f", kHost},    {"avx512fp16", kHost},
+    {"avx512bitalg", kHost}, {"avx512bw", kAvx512}, {"avx512cd", kAvx512},
+    {"avx512dq", kAvx512},   {"avx512f", kAvx512},  {"avx512fp16", kHost},
     {"avx512ifma", kHost},   {"avx512vbmi", kHost}, {"avx512vbmi2", kHost},
-    {"avx512vl", kHost},     {"avx512vnni", kHost}, {"avx512vpopcntdq", kHost},
+    {"avx512vl", kAvx512},   {"avx512vnni", kHost}, {"avx512vpopcntdq", kHost},
     {"avxvnni", kHost},      {"bmi", kAvx2},        {"bmi2", kAvx2},
     {"cx16", kAvx2},         {"f16c", kAvx2},       {"fma", kAvx2},
     {"fxsr", kAvx2},         {"gfni", kHost},       {"lzcnt", kAvx2},
@@ -67,11 +68,12 @@ constexpr Feature kFeatures[] = {
     {"ssse3", kAvx2},
 };
 
-std::set<std::string> DetectFeatures(JitOptions::Level level) {
+std::set<std::string> ChooseFeatures(const JitOptions& options) {
   std::set<std::string> found;
   llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
   for (const Feature& feature : kFeatures) {
-    if (feature.level <= level && host.lookup(feature.name)) found.insert(feature.name);
+    if (feature.level > options.level) continue;
+    if (options.cross || host.lookup(feature.name)) found.insert(feature.name);
   }
   return found;
 }
@@ -176,7 +178,7 @@ JitEngine& JitEngine::Get() {
 JitEngine::JitEngine(const JitOptions& options) : impl_(std::make_unique<Impl>()) {
   InitializeTargets();
   Impl& i = *impl_;
-  i.features = DetectFeatures(options.level);
+  i.features = ChooseFeatures(options);
   // Names a scheduling model and the tuning that goes with it; the features are given in full.
   i.cpu = "x86-64";
   if (HasAll(i.features, {"avx2", "fma", "bmi2"})) i.cpu = "x86-64-v3";

@@ -40,10 +40,14 @@ class CompiledModule {
 };
 
 struct JitOptions {
-  // The instruction sets to use: those of this processor, at most up to this level. Code for a
-  // lower level gives the same results, which tests check.
-  enum class Level { kSse2, kAvx2, kHost };
+  // The instruction sets to use: those of this processor, at most up to this level (kAvx2 and
+  // kAvx512 are x86-64-v3 and -v4). Code for a lower level gives the same results, which tests
+  // check.
+  enum class Level { kSse2, kAvx2, kAvx512, kHost };
   Level level = Level::kHost;
+  // Takes all of the level as present, to make code for other processors; it is not to be called
+  // here. Not for kHost.
+  bool cross = false;
 };
 
 // Thread safe.
