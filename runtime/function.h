@@ -130,11 +130,12 @@ class Function
     }
   }
   template <size_t... i>
-  static decltype(auto) Invoke(F& f, absl::Span<const Tensor> in, std::index_sequence<i...>) {
+  static decltype(auto) Invoke(F& f, [[maybe_unused]] absl::Span<const Tensor> in,
+                               std::index_sequence<i...>) {
     return f(in[i]...);
   }
   template <size_t... i>
-  static std::vector<Tensor> Collect(F& f, absl::Span<const Tensor> in,
+  static std::vector<Tensor> Collect(F& f, [[maybe_unused]] absl::Span<const Tensor> in,
                                      std::index_sequence<i...> s) {
     using Result = decltype(Invoke(f, in, s));
     if constexpr (std::is_void_v<Result>) {
