@@ -121,6 +121,10 @@ struct KernelContext {
   absl::Span<Tensor> outputs;
   Device& device;
   int num_threads = 0;
+  // Runs another op as a part of this one, the way this one is run; null: ExecuteOp
+  // (core/execute.h).
+  absl::Status (*run_op)(const OpDef& op, const Attrs& attrs, absl::Span<const Tensor> inputs,
+                         absl::Span<const ValueSpec> specs, absl::Span<Tensor> outputs) = nullptr;
 };
 using KernelFunction = absl::Status (*)(KernelContext& context);
 

@@ -228,7 +228,8 @@ absl::Status Kernel(const OpDef& op, const Attrs& attrs, absl::Span<const Tensor
   for (size_t i = 0; i < specs.size(); ++i) {
     outputs[i] = Tensor::Allocate(specs[i].dtype, specs[i].shape);
   }
-  KernelContext context{op, attrs, inputs, outputs, TheDevice(), /*num_threads=*/1};
+  KernelContext context{
+      op, attrs, inputs, outputs, TheDevice(), /*num_threads=*/1, ReferenceExecute};
   return op.kernel(context);
 }
 

@@ -42,11 +42,18 @@ absl::Status SumToShapeKernel(KernelContext& c) {
     Shape shape = x.shape();
     for (int64_t a : axes) shape.set_dim(static_cast<int>(a), 1);
     static const auto* keep = new Attrs{{"keep_dims", true}};
-    const Tensor inputs[] = {x, Ints(axes).AsTensor()};
+    const Tensor given[] = {x, Ints(axes).AsTensor()};
+    const absl::Span<const Tensor> inputs(given);
     const ValueSpec spec{x.dtype(), shape};
     sum = Tensor();
-    DUET_RETURN_IF_ERROR(ExecuteOp({ops::SumOp(), *keep, inputs, {}}, {&spec, 1},
-                                   absl::MakeSpan(&sum, 1), c.num_threads));
+    const absl::Span<Tensor> result(&sum, 1);
+    if (c.run_op != nullptr) {
+      DUET_RETURN_IF_ERROR(c.run_op(ops::SumOp(), *keep, absl::MakeConstSpan(inputs),
+                                    absl::MakeConstSpan(&spec, 1), result));
+    } else {
+      DUET_RETURN_IF_ERROR(
+          ExecuteOp({ops::SumOp(), *keep, inputs, {}}, {&spec, 1}, result, c.num_threads));
+    }
   }
   if (out.num_elements() > 0) {
     std::memcpy(out.mutable_raw_data(), sum.raw_data(), out.byte_size());
