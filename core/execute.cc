@@ -250,7 +250,7 @@ absl::Status ExecuteView(const OpCall& call, const ValueSpec& spec, Tensor* outp
   const Tensor& input = call.inputs[0];
   if (map.reshape) {
     if (!output->defined()) {
-      *output = input.shape() == spec.shape ? input : input.Alias(spec.shape);
+      *output = input.Alias(spec.shape);  // a value of its own, which a tape tells from the input
     } else if (output->raw_data() != input.raw_data()) {
       std::memmove(output->mutable_raw_data(), input.raw_data(), input.byte_size());
     }

@@ -71,7 +71,7 @@ class ElementFormat {
   }
   std::string Text(T v) const {
     if constexpr (std::is_same_v<T, bool>) {
-      return v ? "True" : "False";
+      return v ? " True" : "False";
     } else if constexpr (std::is_integral_v<T>) {
       return Str(static_cast<int64_t>(v));
     } else {
@@ -94,6 +94,8 @@ class ElementFormat {
       std::string text(buffer, std::to_chars(buffer, buffer + sizeof(buffer), v, format).ptr);
       if (text.find_first_of(".e") == std::string::npos) text += ".0";
       return text;
+    } else if constexpr (std::is_same_v<T, bool>) {
+      return v ? "True" : "False";
     } else {
       return ElementFormat().Text(v);
     }

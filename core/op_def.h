@@ -148,18 +148,22 @@ enum class ResourceUse : uint8_t { kNone, kHandle, kRead, kAssign, kAssignAdd, k
 class GradContext {
  public:
   GradContext(const Attrs& attrs, absl::Span<const Tensor> inputs, absl::Span<const Tensor> outputs,
-              absl::Span<const Tensor> output_grads, absl::Span<Tensor> input_grads)
+              absl::Span<const Tensor> output_grads, absl::Span<Tensor> input_grads,
+              uint64_t needed = ~uint64_t{0})
       : attrs_(attrs),
         inputs_(inputs),
         outputs_(outputs),
         output_grads_(output_grads),
-        input_grads_(input_grads) {}
+        input_grads_(input_grads),
+        needed_(needed) {}
   const Attrs& attrs() const { return attrs_; }
   int num_inputs() const { return static_cast<int>(inputs_.size()); }
   const Tensor& input(int i) const { return inputs_[i]; }
   const Tensor& output(int i = 0) const { return outputs_[i]; }
   // The gradient of output i; undefined if nothing depends on it (never for a single output).
   const Tensor& grad(int i = 0) const { return output_grads_[i]; }
+  // False if nobody asks for the gradient of input i, which then need not be computed.
+  bool needed(int i) const { return i >= 64 || (needed_ >> i & 1) != 0; }
   // Leaves an input without one (an integer, an index) undefined.
   void Set(int input, Tensor grad) { input_grads_[input] = std::move(grad); }
 
@@ -167,6 +171,7 @@ class GradContext {
   const Attrs& attrs_;
   absl::Span<const Tensor> inputs_, outputs_, output_grads_;
   absl::Span<Tensor> input_grads_;
+  uint64_t needed_;  // a bit for each of the first 64 inputs
 };
 using GradFn = void (*)(GradContext& context);
 

@@ -173,11 +173,18 @@ const std::map<std::string, std::vector<Row>>& Rows() {
                  {{Ints({0})}, attrs},
                  {{Ints({1001})}, attrs}};
     }
-    m["DuetSumToShape"] = {{{{2, 3}, Ints({3})}},
-                           {{{2, 3}, Ints({2, 1})}},
-                           {{{2, 3}, Ints({})}},
-                           {{{2, 3}, Ints({2, 3})}},
-                           {{{4, 2, 3}, Ints({2, 1})}}};
+    m["DuetSumToShape"] = {{{{2, 3}, {3}}},
+                           {{{2, 3}, {2, 1}}},
+                           {{{2, 3}, {}}},
+                           {{{2, 3}, {2, 3}}},
+                           {{{4, 2, 3}, {2, 1}}}};
+    m["DuetSliceGrad"] = {{{{3}, Ints({1}), {5}}},
+                          {{{2, 4}, Ints({1, 2}), {4, 6}}},
+                          {{{}, Ints({}), {}}},
+                          {{{0, 3}, Ints({0, 0}), {3, 3}}}};
+    m["DuetGatherGrad"] = {{{{3, 3}, Ints({0, 4, 0}), Int(0), {5, 3}}},
+                           {{{5, 2}, Ints({2, 0}), Int(1), {5, 3}}}};
+    m["DuetCheckedLabels"] = {{{Ints({0, 4, 2}), {3, 5}}}, {{Ints({}), {0, 3}}}};
     return r;
   }();
   return *rows;
@@ -305,11 +312,12 @@ double Ulps(T a, T b) {
   if (std::isnan(a) && std::isnan(b)) return 0;
   if (a == b) return 0;
   if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<double>::infinity();
-  const auto ordered = [](T v) -> double {
-    const auto bits = std::bit_cast<U>(std::fabs(v));
-    return std::signbit(v) ? -static_cast<double>(bits) : static_cast<double>(bits);
+  // The bits of floating numbers, counted from zero, are in the order of the numbers.
+  const auto ordered = [](T v) {
+    const auto bits = static_cast<int64_t>(std::bit_cast<U>(std::fabs(v)));
+    return std::signbit(v) ? -bits : bits;
   };
-  return std::fabs(ordered(a) - ordered(b));
+  return std::fabs(static_cast<double>(ordered(a) - ordered(b)));
 }
 
 std::string At(const Tensor& t, int64_t i) {
