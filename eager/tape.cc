@@ -129,7 +129,12 @@ std::vector<Tensor> GradientTape::State::Backward(absl::Span<const Tensor> targe
     const LocationScope location(r.location);
     absl::InlinedVector<Tensor, 4> input_grads(r.inputs.size());
     if (r.op->grad != nullptr) {
-      GradContext context(*r.attrs, r.inputs, r.outputs, output_grads, absl::MakeSpan(input_grads));
+      uint64_t needed = 0;
+      for (size_t k = 0; k < r.inputs.size() && k < 64; ++k) {
+        if (reached.contains(r.inputs[k].id())) needed |= uint64_t{1} << k;
+      }
+      GradContext context(*r.attrs, r.inputs, r.outputs, output_grads, absl::MakeSpan(input_grads),
+                          needed);
       r.op->grad(context);
     } else if (r.op->composite != nullptr) {
       // The gradient of a composite is that of its body, heard by a tape of its own.

@@ -76,11 +76,11 @@ void MatMulGrad(GradContext& c) {
   const Tensor &a = c.input(0), &b = c.input(1), &g = c.grad();
   const bool ta = c.attrs().Get<bool>("transpose_a"), tb = c.attrs().Get<bool>("transpose_b");
   if (!ta) {
-    c.Set(0, MatMul(g, b, false, !tb));
-    c.Set(1, tb ? MatMul(g, a, true, false) : MatMul(a, g, true, false));
+    if (c.needed(0)) c.Set(0, MatMul(g, b, false, !tb));
+    if (c.needed(1)) c.Set(1, tb ? MatMul(g, a, true, false) : MatMul(a, g, true, false));
   } else {
-    c.Set(0, MatMul(b, g, tb, true));
-    c.Set(1, tb ? MatMul(g, a, true, true) : MatMul(a, g, false, false));
+    if (c.needed(0)) c.Set(0, MatMul(b, g, tb, true));
+    if (c.needed(1)) c.Set(1, tb ? MatMul(g, a, true, true) : MatMul(a, g, false, false));
   }
 }
 

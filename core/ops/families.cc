@@ -183,8 +183,8 @@ absl::Status InferLikeInput(InferContext& c) {
 void SetBinaryGrad(GradContext& c, BinaryGrad::Fn x, BinaryGrad::Fn y) {
   const Tensor& a = c.input(0);
   const Tensor& b = c.input(1);
-  c.Set(0, SumToOperand(x(a, b, c.output(), c.grad()), a, {&b}));
-  c.Set(1, SumToOperand(y(a, b, c.output(), c.grad()), b, {&a}));
+  if (c.needed(0)) c.Set(0, SumToOperand(x(a, b, c.output(), c.grad()), a, {&b}));
+  if (c.needed(1)) c.Set(1, SumToOperand(y(a, b, c.output(), c.grad()), b, {&a}));
 }
 
 // ---- Calls
