@@ -245,7 +245,8 @@ void RunPart(KernelFn fn, Axis axis, const Launch& launch, absl::Span<void* cons
       const Launch::Layout& layout = launch.layouts[k];
       int64_t offset = first * (by_rows ? layout.row : layout.inner * kLanes);
       for (size_t d = 0; d < position.size(); ++d) offset += position[d] * layout.outer[d];
-      advanced[k] = static_cast<char*>(pointers[k]) + offset;
+      // In integers, because an operand without elements may be null.
+      advanced[k] = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(pointers[k]) + offset);
     }
     if (by_rows) {
       args.rows = units;
