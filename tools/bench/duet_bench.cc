@@ -1,5 +1,5 @@
-// Duet's side of the benchmark table. Prints lines of `name<TAB>value<TAB>threads`; times are seconds an
-// op. `duet_bench first_op` is run in a process of its own, to time a cold start.
+// Duet's side of the benchmark table. Prints lines of `name<TAB>value<TAB>threads`; times are
+// seconds an op. `duet_bench first_op` is run in a process of its own, to time a cold start.
 
 #include <chrono>
 #include <cstdlib>
@@ -31,12 +31,11 @@ SessionOptions Threads(int n) {
   return options;
 }
 
-Tensor Ramp(int64_t n) {
-  return Cast(FloorMod(Range(0, n, 1), 4096), kFloat32) / 2048.0f - 1.0f;
-}
+Tensor Ramp(int64_t n) { return Cast(FloorMod(Range(0, n, 1), 4096), kFloat32) / 2048.0f - 1.0f; }
 
 void Eager(int threads) {
-  const Tensor a = Constant({{1.0f, 2.0f}, {3.0f, 4.0f}}), b = Constant({{5.0f, 6.0f}, {7.0f, 8.0f}});
+  const Tensor a = Constant({{1.0f, 2.0f}, {3.0f, 4.0f}}),
+               b = Constant({{5.0f, 6.0f}, {7.0f, 8.0f}});
   Measure("add_2x2", threads, [&] { const Tensor c = a + b; });
   {
     // The tape keeps what it hears; it is emptied now and then, as a training step does.
@@ -102,12 +101,13 @@ void Training(int threads) {
   const Tensor labels = FloorMod(Range(0, 32, 1), 10);
   {
     Mlp mlp(784, 128, 10);
-    Function step([&](const Tensor& i, const Tensor& l) { return mlp.Step(i, l); }, Threads(threads));
+    Function step([&](const Tensor& i, const Tensor& l) { return mlp.Step(i, l); },
+                  Threads(threads));
     Measure("mlp_step_784_128_10_b32", threads, [&] { (void)step(images, labels); });
     if (threads == 1) {
       const SessionStats stats = step.stats();
-      Print("memory_mlp_planned_over_liveness", static_cast<double>(stats.planned_bytes) /
-                                                    static_cast<double>(stats.liveness_bytes));
+      Print("memory_mlp_planned_over_liveness",
+            static_cast<double>(stats.planned_bytes) / static_cast<double>(stats.liveness_bytes));
       Measure("mlp_step_784_128_10_b32_eager", threads, [&] { (void)mlp.Step(images, labels); });
     }
   }
@@ -131,7 +131,7 @@ void Compile(const char* suffix) {
     const double seconds = Since(start);
     const std::string name = std::string("compile_chain6") + suffix;
     Print(name.c_str(), chain.stats().kernels_compiled > 0 ? chain.stats().compile_seconds
-                                                             : seconds - chain.stats().plan_seconds);
+                                                           : seconds - chain.stats().plan_seconds);
     Print((name + "_kernels_compiled").c_str(),
           static_cast<double>(chain.stats().kernels_compiled));
   }

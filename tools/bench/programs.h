@@ -1,5 +1,5 @@
-// The programs of the benchmark table, written once and run eagerly and recorded. The peers in peers/ run
-// the same ones.
+// The programs of the benchmark table, written once and run eagerly and recorded. The peers in
+// peers/ run the same ones.
 #ifndef DUET_TOOLS_BENCH_PROGRAMS_H_
 #define DUET_TOOLS_BENCH_PROGRAMS_H_
 
@@ -26,7 +26,8 @@ struct Mlp {
         b1(Zeros({hidden}), "b1"),
         w2(RandomNormal({hidden, classes}, kFloat32, 2) * 0.05f, "w2"),
         b2(Zeros({classes}), "b2") {
-    for (const Variable* v : {&w1, &b1, &w2, &b2}) velocity.emplace_back(Zeros(v->shape()), "velocity");
+    for (const Variable* v : {&w1, &b1, &w2, &b2})
+      velocity.emplace_back(Zeros(v->shape()), "velocity");
   }
   Tensor Step(const Tensor& images, const Tensor& labels) {
     GradientTape tape;
