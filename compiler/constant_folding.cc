@@ -142,13 +142,14 @@ absl::StatusOr<PassInput> Folder::Run() {
 
 }  // namespace
 
-absl::StatusOr<PassInput> ConstantFolding(const PassInput& input, const PassOptions& options,
-                                          std::vector<std::string>* refusals) {
+absl::StatusOr<PassInput> ConstantFoldingWithReasons(const PassInput& input,
+                                                     const PassOptions& options,
+                                                     std::vector<std::string>* refusals) {
   return Folder(input, options, refusals).Run();
 }
 
 absl::StatusOr<PassInput> ConstantFolding(const PassInput& input, const PassOptions& options) {
-  return ConstantFolding(input, options, nullptr);
+  return ConstantFoldingWithReasons(input, options, nullptr);
 }
 
 }  // namespace duet::compiler

@@ -23,8 +23,9 @@ absl::StatusOr<PassInput> ConstantFolding(const PassInput& input, const PassOpti
 
 // The same; adds to `refusals` one line for each node that has only constant inputs and was not
 // folded, with the reason: "BroadcastTo: 4000000 bytes from 8 bytes of constants". Null is allowed.
-absl::StatusOr<PassInput> ConstantFolding(const PassInput& input, const PassOptions& options,
-                                          std::vector<std::string>* refusals);
+absl::StatusOr<PassInput> ConstantFoldingWithReasons(const PassInput& input,
+                                                     const PassOptions& options,
+                                                     std::vector<std::string>* refusals);
 
 }  // namespace duet::compiler
 
