@@ -67,6 +67,12 @@ expect "y = Relu(product)"
 json 'len(r["nodes"]) == 5 and r["nodes"][3]["inputs"] == ["x:0", "w:0"] and r["parameter_bytes"] == 24' show layer.txt
 json 'r["nodes"][0]["outputs"][0] == {"dtype": "float32", "shape": [-1, 3], "type": "float32[?,3]"}' show layer.txt
 
+python3 -c 'print("w = Const() {value=float32[1000]{%s}}" % ", ".join("%d.5" % i for i in range(1000)))' >long.txt
+"$duet" show long.txt >out.txt
+expect "0.5, 1.5, 2.5"
+expect ", ...}"
+json '"998.5, 999.5}" in r["text"]' show long.txt
+
 # opt
 "$duet" opt --list-passes >out.txt
 for pass in prune cse constant_folding simplify fusion; do expect "$pass"; done

@@ -63,7 +63,7 @@ absl::StatusOr<Measured> Measure(const RunFn& run) {
   return measured;
 }
 
-absl::StatusOr<Graph> GraphCalled(const std::string& name) {
+absl::StatusOr<MadeGraph> GraphCalled(const std::string& name) {
   std::string known;
   for (const ExampleGraph& example : ExampleGraphs()) {
     AppendTo(&known, known.empty() ? "" : ", ", example.name);
@@ -73,7 +73,8 @@ absl::StatusOr<Graph> GraphCalled(const std::string& name) {
     return absl::NotFoundError(
         Str("no example is called '", name, "'; there are ", known, ", or name a graph file"));
   }
-  return LoadGraph(name);
+  DUET_ASSIGN_OR_RETURN(Graph graph, LoadGraph(name));
+  return MadeGraph{std::move(graph), {}};
 }
 
 // Values of a spec whose unknown sizes are `batch`: floats of the standard normal distribution,
@@ -180,8 +181,10 @@ absl::StatusOr<Json> FirstDifference(const Graph& graph, const NodeFeeds& feeds,
 
 absl::StatusOr<Json> Compare(const CompareArgs& args) try {
   if (args.batch < 0) return absl::InvalidArgumentError("--batch is negative");
-  DUET_ASSIGN_OR_RETURN(const Graph graph, GraphCalled(args.graph));
-  DUET_ASSIGN_OR_RETURN(const std::vector<NodeOutput> fetches, FetchesOf(graph, args.fetches));
+  DUET_ASSIGN_OR_RETURN(const MadeGraph made, GraphCalled(args.graph));
+  const Graph& graph = made.graph;
+  DUET_ASSIGN_OR_RETURN(const std::vector<NodeOutput> fetches,
+                        FetchesOf(graph, args.fetches.empty() ? made.fetches : args.fetches));
   DUET_ASSIGN_OR_RETURN(const NodeFeeds feeds, FeedsOf(graph, args));
 
   DUET_ASSIGN_OR_RETURN(const EagerRun eager_run, EagerRun::Create(graph, feeds, fetches));

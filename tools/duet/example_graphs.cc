@@ -5,25 +5,25 @@
 namespace duet::tool {
 namespace {
 
-Graph MakeElementwiseChain() {
+MadeGraph MakeElementwiseChain() {
   Graph graph;
   GraphScope scope(graph);
   const Tensor x = Placeholder(kFloat32, {-1, 1024}, "x");
   const Tensor y = Placeholder(kFloat32, {1024}, "y");
-  Identity(Sqrt(Square(Tanh(x * y + 0.5f)) + Exp(-Abs(x))) * Sigmoid(y));
-  return graph;
+  const Tensor z = Sqrt(Square(Tanh(x * y + 0.5f)) + Exp(-Abs(x))) * Sigmoid(y);
+  return {graph, {z.name()}};
 }
 
-Graph MakeSoftmax() {
+MadeGraph MakeSoftmax() {
   Graph graph;
   GraphScope scope(graph);
   const Tensor x = Placeholder(kFloat32, {-1, 1000}, "x");
-  Identity(Softmax(x * 2.0f));
-  return graph;
+  const Tensor y = Softmax(x * 2.0f);
+  return {graph, {y.name()}};
 }
 
 // 784-128-10, its loss and the gradient of its first weights.
-Graph MakeMlp() {
+MadeGraph MakeMlp() {
   const Tensor w1 = RandomNormal({784, 128}, kFloat32, /*seed=*/1) * 0.05f;
   const Tensor w2 = RandomNormal({128, 10}, kFloat32, /*seed=*/2) * 0.1f;
   Graph graph;
@@ -34,9 +34,8 @@ Graph MakeMlp() {
   tape.Watch(w1);
   const Tensor logits = MatMul(Relu(MatMul(images, w1)), w2);
   const Tensor loss = Mean(SparseSoftmaxCrossEntropyWithLogits(logits, labels));
-  Identity(tape.Gradient(loss, w1));
-  Identity(Softmax(logits));
-  return graph;
+  const Tensor gradient = tape.Gradient(loss, w1), probabilities = Softmax(logits);
+  return {graph, {loss.name(), gradient.name(), probabilities.name()}};
 }
 
 }  // namespace

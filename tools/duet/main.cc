@@ -101,6 +101,8 @@ int Main(int argc, char** argv) {
 
   ShowArgs show_args;
   CLI::App* show = add("show", "Print a graph: its nodes, parameters and text form");
+  show->footer(
+      "\nIn the text form long constants are cut; --json and opt --passes=verify give all.");
   show->add_option("FILE", show_args.file, "a graph file")->required();
 
   OptArgs opt_args;

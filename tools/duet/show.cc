@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <sstream>
+
 #include "core/strings.h"
 #include "tools/duet/commands.h"
 #include "tools/duet/graph_file.h"
@@ -56,6 +59,18 @@ std::string Joined(const Json& list, const char* key = nullptr) {
   return out;
 }
 
+// A line of the text form for reading: of a long list of elements only the first ones.
+std::string Shortened(std::string line) {
+  constexpr size_t kLong = 400, kKept = 60;
+  const size_t open = line.size() > kLong ? line.find("]{") : std::string::npos;
+  if (open == std::string::npos) return line;
+  const size_t cut = line.find(',', open + kKept), close = line.find('}', open);
+  if (cut != std::string::npos && close != std::string::npos && cut < close) {
+    line.replace(cut, close - cut, ", ...");
+  }
+  return line;
+}
+
 }  // namespace
 
 absl::StatusOr<Json> Show(const ShowArgs& args) {
@@ -95,7 +110,9 @@ void PrintShow(const Json& report, std::ostream& out) {
                     Bytes(report["parameter_bytes"].get<int64_t>())});
     parameters.Print(out, {3, 4});
   }
-  out << "\n" << report["text"].get<std::string>();
+  out << "\n";
+  std::istringstream text(report["text"].get<std::string>());
+  for (std::string line; std::getline(text, line);) out << Shortened(std::move(line)) << "\n";
 }
 
 }  // namespace duet::tool
