@@ -329,6 +329,9 @@ absl::Status GroupModel::AddView(Member member, bool optimistic) {
   }
   const Member* m = Find(in);
   if (!IsComputed(m)) {
+    if (known && m != nullptr && !m->access.known) {
+      return DoesNotFit(node, "a view of a view whose sizes are not known");
+    }
     if (known) {
       DUET_ASSIGN_OR_RETURN(member.access, Through(AccessOf(in), in_shape, map, out));
     } else {

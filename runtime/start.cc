@@ -18,7 +18,11 @@ void StartDuet() {
 
 namespace {
 
-[[maybe_unused]] const bool started = (StartDuet(), true);
+// Before the objects at namespace scope of other files, which may be tensors and variables.
+struct Starter {
+  Starter() { StartDuet(); }
+};
+[[maybe_unused, gnu::init_priority(101)]] const Starter starter;
 
 }  // namespace
 }  // namespace duet
