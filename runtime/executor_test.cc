@@ -122,6 +122,41 @@ TEST(ExecutorTest, EmptyTensors) {
   }
 }
 
+// Large enough that every loop is split over the threads.
+TEST(ExecutorTest, LargeLoopsGiveTheSameBitsForAnyNumberOfThreads) {
+  Graph graph;
+  Tensor x;
+  std::vector<TensorRef> fetches;
+  {
+    GraphScope scope(graph);
+    x = Placeholder(kFloat32, {-1, 301}, "x");
+    const Tensor e = Exp(x) + RandomNormal({301}, kFloat32, 5);
+    for (const Tensor& t :
+         {Sum(e), Sum(e, {0}), Mean(e, {1}), Softmax(x), Transpose(e, {1, 0}) * 0.5f, Max(e),
+          MatMul(x, e, /*transpose_a=*/true), Reshape(e, {-1})}) {
+      fetches.emplace_back(t);
+    }
+  }
+  const Tensor value = RandomUniform({701, 301}, kFloat32, 6);
+  std::vector<std::vector<float>> expected;
+  for (int threads : {1, 2, 3, 8}) {
+    for (bool fuse : {true, false}) {
+      SessionOptions options;
+      options.num_threads = threads;
+      if (!fuse) options.disabled_passes = {"fusion"};
+      Session session(graph, options);
+      auto out = session.Run({{x, value}}, fetches);
+      ASSERT_TRUE(out.ok()) << out.status();
+      std::vector<std::vector<float>> found;
+      for (const Tensor& t : *out) found.push_back(t.ToVector<float>());
+      if (expected.empty()) expected = found;
+      for (size_t i = 0; i < found.size(); ++i) {
+        EXPECT_TRUE(found[i] == expected[i]) << "fetch " << i << ", " << threads << " threads";
+      }
+    }
+  }
+}
+
 TEST(ExecutorTest, FetchingTheSameValueTwiceAndNothingAtAll) {
   Graph graph;
   Tensor x, y;
