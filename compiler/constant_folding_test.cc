@@ -47,14 +47,14 @@ TEST_F(ConstantFoldingTest, KeepsNamesAndOnlyWhatIsNeeded) {
   const PassInput out =
       RunPass(&ConstantFolding, Parse("x = Placeholder() {dtype=int32, shape=shape[]}\n"
                                       "a = Const() {value=int32[]{2}}\n"
-                                      "b = Add(a, a)\n"
-                                      "c = Add(b, b)\n"
-                                      "y = Add(x, c)\n",
+                                      "b = AddV2(a, a)\n"
+                                      "c = AddV2(b, b)\n"
+                                      "y = AddV2(x, c)\n",
                                       {"x"}, {"y"}));
   EXPECT_EQ(out.graph.ToText(), Canonical("x = Placeholder() {dtype=int32, shape=shape[]}\n"
                                           "a = Const() {value=int32[]{2}}\n"
                                           "c = Const() {value=int32[]{8}}\n"
-                                          "y = Add(x, c)\n"));
+                                          "y = AddV2(x, c)\n"));
 }
 
 TEST_F(ConstantFoldingTest, KnowsShapesOfKnownSizes) {
@@ -105,7 +105,7 @@ TEST_F(ConstantFoldingTest, LeavesRandomNumbersAndFeedsAlone) {
                        "r = RandomUniform(s) {dtype=float32, seed=1}\n",
                        "r"),
               ElementsAre("r: it is stateful, random or uses a variable"));
-  const PassInput fed = Parse("a = Const() {value=int32[]{2}}\nb = Add(a, a)\n", {"a"}, {"b"});
+  const PassInput fed = Parse("a = Const() {value=int32[]{2}}\nb = AddV2(a, a)\n", {"a"}, {"b"});
   EXPECT_EQ(RunPass(&ConstantFolding, fed).graph.data_ptr(), fed.graph.data_ptr());
 }
 

@@ -166,7 +166,7 @@ TEST(Lower, IntegersAndBools) {
   ExpectSame(
       "i = Placeholder() {dtype=int32, shape=shape[?,5]}\n"
       "ax = Const() {value=int32[1]{1}}\nk = Const() {value=int32[]{3}}\n"
-      "a = Mul(i, k)\nb = FloorMod(a, k)\nm = Mean(b, ax)\ns = Max(b, ax)\nt = AddV2(m, s)\n"
+      "a = Mul(i, k)\nb = FloorMod(a, k)\nm = Sum(b, ax)\ns = Max(b, ax)\nt = AddV2(m, s)\n"
       "y = Greater(t, k)\n",
       {"i"}, {"y", "t"}, {RandomTensor(kInt32, {9, 5}, 1, true)}, 1);
 }

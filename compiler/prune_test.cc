@@ -24,9 +24,9 @@ TEST(Prune, KeepsControlInputsAndTargets) {
   const PassInput in = Parse(
       "v = VarHandleOp() {dtype=float32, shape=shape[], shared_name=\"v\"}\n"
       "c = Const() {value=float32[]{2}}\n"
-      "set = AssignVariableOp(v, c)\n"
+      "set = AssignVariableOp(v, c) {dtype=float32}\n"
       "read = ReadVariableOp(v, ^set) {dtype=float32}\n"
-      "other = AssignAddVariableOp(v, c, ^read)\n"
+      "other = AssignAddVariableOp(v, c, ^read) {dtype=float32}\n"
       "dead = ReadVariableOp(v) {dtype=float32}\n",
       {}, {"read"}, {"other"});
   const PassInput out = RunPass(&Prune, in);
