@@ -151,6 +151,22 @@ class LoopEmitter {
     return dtype == kBool ? b_.CreateZExt(v, MemoryType(context_, kBool, lanes)) : v;
   }
 
+  // What output k stores. Which NaN an operation gives depends on the order of its operands, on
+  // constant folding and on the CPU; a computed NaN is stored as the one quiet NaN, so that the
+  // bits of a fused and an unfused program agree there too. A value that was only loaded is stored
+  // as it is.
+  Value* Stored(size_t k, Value* v) {
+    const loop::Instr& instr = body_.instrs[body_.outputs[k].value];
+    if (!IsFloating(instr.dtype) || instr.code == loop::Code::kLoad) return v;
+    llvm::Type* type = v->getType();
+    llvm::Type* bits = type->getWithNewType(b_.getIntNTy(type->getScalarSizeInBits()));
+    llvm::Constant* quiet = llvm::ConstantInt::get(
+        bits, instr.dtype == kFloat32 ? uint64_t{0x7fc00000} : uint64_t{0x7ff8000000000000});
+    // A select of integers: LLVM takes one NaN for another and would drop a select of floats.
+    Value* chosen = b_.CreateSelect(b_.CreateFCmpUNO(v, v), quiet, b_.CreateBitCast(v, bits));
+    return b_.CreateBitCast(chosen, type);
+  }
+
   Value* LoadScalar(DType dtype, Value* pointer) {
     return FromMemory(
         dtype, b_.CreateAlignedLoad(MemoryType(context_, dtype, 1), pointer, AlignOf(dtype)));
@@ -436,7 +452,8 @@ class LoopEmitter {
       EvaluatePoint(roots, &p);
       for (size_t k = 0; k < body_.outputs.size(); ++k) {
         const int32_t v = body_.outputs[k].value;
-        if (!reduced_[v]) StoreContiguous(OutputType(k), p.values[v], p.pointers[OutputSlot(k)], p);
+        if (!reduced_[v])
+          StoreContiguous(OutputType(k), Stored(k, p.values[v]), p.pointers[OutputSlot(k)], p);
       }
     };
     if (!roots.empty()) {
@@ -454,7 +471,7 @@ class LoopEmitter {
     }
     for (size_t k = 0; k < body_.outputs.size(); ++k) {
       const int32_t v = body_.outputs[k].value;
-      if (reduced_[v]) StoreScalar(OutputType(k), scalars[v], pointers[OutputSlot(k)]);
+      if (reduced_[v]) StoreScalar(OutputType(k), Stored(k, scalars[v]), pointers[OutputSlot(k)]);
     }
   }
 
@@ -499,8 +516,8 @@ class LoopEmitter {
     }
     for (Point& p : *points) {
       for (size_t k = 0; k < body_.outputs.size(); ++k) {
-        StoreContiguous(OutputType(k), p.values[body_.outputs[k].value], p.pointers[OutputSlot(k)],
-                        p);
+        StoreContiguous(OutputType(k), Stored(k, p.values[body_.outputs[k].value]),
+                        p.pointers[OutputSlot(k)], p);
       }
     }
   }

@@ -1,6 +1,7 @@
 #include "compiler/llvm/emitter.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <memory>
 
@@ -408,6 +409,30 @@ TEST(EmitterTest, FastMathContracts) {
   if (Engine(JitOptions::Level::kHost).vector_bytes() >= 32) {
     EXPECT_EQ(fast, std::fma(x, y, -z));
   }
+}
+
+TEST(EmitterTest, ComputedNansAreTheQuietOne) {
+  // inf - inf gives the negative NaN on x86; NaN operands of either sign keep their payload there.
+  const auto nan = [](uint32_t bits) { return std::bit_cast<float>(bits); };
+  std::vector<float> x = {INFINITY, nan(0xffc00123), 1, nan(0x7fc00001)};
+  std::vector<float> y = {INFINITY, 2, nan(0xffc00000), nan(0xffc00002)};
+  x.resize(37, INFINITY);
+  y.resize(37, INFINITY);
+  std::vector<float> out(37, 0);
+  Program p{.inner = {Stride::kUnit, Stride::kUnit}};
+  p.body.operands = {kFloat32, kFloat32};
+  Builder b(&p.body);
+  const auto left = b.Load(0), right = b.Load(1);
+  p.body.outputs = {{b.Binary(Code::kSub, left, right)}};
+  const int64_t strides[] = {0, 0, 0};
+  void* pointers[] = {x.data(), y.data(), out.data()};
+  const loop::KernelArgs args{1, 37, 0, pointers, strides, strides};
+  CompileOne(p)(&args);
+  for (float v : out) EXPECT_EQ(std::bit_cast<uint32_t>(v), 0x7fc00000u);
+  // What is only moved keeps its bits.
+  p.body.outputs = {{left}};
+  CompileOne(p)(&args);
+  EXPECT_EQ(std::bit_cast<uint32_t>(out[1]), 0xffc00123u);
 }
 
 TEST(EmitterTest, RefusesWhatDoesNotVerify) {

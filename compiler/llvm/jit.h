@@ -19,7 +19,7 @@
 namespace duet::compiler::llvm_backend {
 
 // Increased when emitters change the code they make; part of every cache key.
-inline constexpr int kEmitterVersion = 1;
+inline constexpr int kEmitterVersion = 2;
 
 // Loaded code. A handle that is cheap to copy; the code lives as long as the engine that loaded it.
 class CompiledModule {

@@ -25,6 +25,9 @@
 // starts from the identity and its 16 lanes are added to 16 running lanes; at the end the lanes are
 // combined as lane l with lane l + 8, then + 4, + 2, + 1. kRows: blocks of 256 rows, in order
 // within a block starting from the identity, block results combined in order with a running value.
+//
+// NaN. A computed output that is NaN is stored as the quiet NaN 0x7fc00000 (0x7ff8000000000000),
+// whichever NaN the operations gave; an output that is a load keeps its bits.
 #ifndef DUET_CORE_LOOP_PROGRAM_H_
 #define DUET_CORE_LOOP_PROGRAM_H_
 
