@@ -13,6 +13,14 @@ namespace {
 
 constexpr size_t kMaxInstances = 64;
 
+// A tensor whose aliases see what is written to it later; small tensors made by Tensor::Allocate
+// hold their elements themselves, and an alias of one is a copy.
+Tensor AllocateShared(const ValueSpec& spec) {
+  const size_t bytes = SizeOf(spec.dtype) * static_cast<size_t>(spec.shape.num_elements());
+  return Tensor::FromStorage(spec.dtype, spec.shape, Storage::Allocate(std::max<size_t>(bytes, 1)),
+                             0);
+}
+
 }  // namespace
 
 Frame::Frame(const Instance& instance)
@@ -61,7 +69,8 @@ class FrameRun {
     for (size_t i = feeds.size(); i < instance_.dynamic.size(); ++i) {
       const DynamicValue& d = instance_.dynamic[i];
       if (!d.allocated) continue;
-      SetDynamic(static_cast<int32_t>(i), Tensor::Allocate(d.spec.dtype, d.spec.shape));
+      SetDynamic(static_cast<int32_t>(i),
+                 d.shared ? AllocateShared(d.spec) : Tensor::Allocate(d.spec.dtype, d.spec.shape));
     }
   }
 

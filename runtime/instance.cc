@@ -148,6 +148,7 @@ void Resolve(const StepBuilder& builder, const Placement& placement, Instance* i
         break;
       case Value::Kind::kDynamic:
         instance->dynamic[value.dynamic].tensors.push_back({slot, use.spec.shape, same_shape});
+        instance->dynamic[value.dynamic].shared |= !same_shape;
         break;
       default:
         instance->arena_tensors.push_back({slot, placement.Offset(use.value), use.spec});

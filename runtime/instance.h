@@ -79,6 +79,9 @@ struct VariableStep {
 struct DynamicValue {
   ValueSpec spec;
   bool allocated = false;  // a fresh tensor at the start of each run
+  // Its tensor is also seen under another shape before it is computed, so it needs storage that
+  // tensors can share, however small it is.
+  bool shared = false;
   struct PointerUse {
     Slot slot;
     int64_t offset;
@@ -131,7 +134,7 @@ struct Instance {
     ValueSpec spec;
   };
   std::vector<ArenaTensor> arena_tensors;
-  // Scalars that pointers point to.
+  // Constants that pointers point to.
   std::vector<Tensor> owned_constants;
 
   int64_t arena_bytes = 0;

@@ -379,5 +379,48 @@ TEST(SessionMemoryTest, AnUnfusedChainRunsInPlace) {
   EXPECT_EQ(session.stats().planned_bytes, 4096);
 }
 
+// A value that was computed to know a shape is also read when the plan runs, long after.
+TEST(SessionMemoryTest, AShapeIsReadAsAValue) {
+  Graph graph;
+  Tensor x, wide, sizes;
+  {
+    GraphScope scope(graph);
+    x = Placeholder(kFloat32, {-1, 1}, "x");
+    const Tensor shape = ShapeOf(x);
+    wide = BroadcastTo(x, shape);
+    sizes = shape + shape;
+  }
+  Session session(graph);
+  for (int i = 0; i < 20; ++i) {
+    auto out = session.Run({{x, Ones({3 + i % 2, 1})}}, {wide, sizes});
+    ASSERT_TRUE(out.ok()) << out.status();
+    EXPECT_THAT((*out)[1].ToVector<int32_t>(), ElementsAre(6 + i % 2 * 2, 2));
+  }
+}
+
+// A small result that another op sees under another shape, both unfused.
+TEST(SessionMemoryTest, ASmallResultIsReadUnderAnotherShape) {
+  Graph graph;
+  Tensor x, y, p;
+  {
+    GraphScope scope(graph);
+    x = Placeholder(kFloat64, {-1, 2}, "x");
+    y = Relu(x);
+    p = Softmax(ExpandDims(y, 0));
+  }
+  SessionOptions options;
+  options.disabled_passes = {"inline", "fusion", "simplify"};
+  Session session(graph, options);
+  for (double v : {0.0, 1.0, 2.0}) {
+    auto out = session.Run({{x, Constant({{v, v}}, kFloat64)}}, {y, p});
+    ASSERT_TRUE(out.ok()) << out.status();
+    EXPECT_THAT((*out)[0].ToVector<double>(), ElementsAre(v, v));
+    EXPECT_THAT((*out)[1].ToVector<double>(), ElementsAre(0.5, 0.5));
+  }
+  auto out = session.Run({{x, Constant({{0.0, 1000.0}}, kFloat64)}}, {y, p});
+  ASSERT_TRUE(out.ok()) << out.status();
+  EXPECT_THAT((*out)[1].ToVector<double>(), ElementsAre(0, 1));
+}
+
 }  // namespace
 }  // namespace duet

@@ -77,6 +77,8 @@ void StepBuilder::PlaceLeaves() {
     if (v.kind != Value::Kind::kNone || !concrete_.values[id].defined()) continue;
     v.kind = Value::Kind::kConstant;
     v.constant = concrete_.values[id];
+    // What was computed for this instance has no other owner, and pointers will lead to it.
+    instance_.owned_constants.push_back(v.constant);
   }
 }
 
