@@ -1,6 +1,7 @@
 #include "compiler/constant_folding.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "compiler/rewrite.h"
@@ -14,6 +15,27 @@ namespace {
 
 // A result of up to this many bytes may be larger than what it is computed from.
 constexpr int64_t kSmallBytes = 1024;
+
+// True if the op's value is the same whatever its inputs' elements are (zeros or ones of a shape).
+bool IgnoresInputs(const Graph& graph, const Node& node) {
+  const OpDef& op = *node.op;
+  if (op.family != Family::kElementwise || op.elementwise == nullptr || op.check != nullptr) {
+    return false;
+  }
+  absl::InlinedVector<DType, 4> dtypes;
+  for (const NodeOutput& in : node.inputs) dtypes.push_back(graph.spec(in).dtype);
+  const loop::Body body = ElementwiseBody(op, node.attrs, dtypes, node.outputs[0].dtype);
+  std::vector<int32_t> stack = {body.outputs[0].value};
+  while (!stack.empty()) {
+    const loop::Instr& instr = body.instrs[static_cast<size_t>(stack.back())];
+    stack.pop_back();
+    if (instr.code == loop::Code::kLoad) return false;
+    for (int32_t operand : {instr.a, instr.b, instr.c}) {
+      if (operand >= 0) stack.push_back(operand);
+    }
+  }
+  return true;
+}
 
 class Folder {
  public:
@@ -66,12 +88,22 @@ Outputs Folder::Fold(int32_t i) {
     inputs.push_back(values[static_cast<size_t>(in.index)]);
     input_bytes += static_cast<int64_t>(inputs.back().byte_size());
   }
-  if (!constant && !node.op->shape_only) return {};
+  const bool ignores_inputs = !constant && IgnoresInputs(graph, node);
+  if (!constant && !node.op->shape_only && !ignores_inputs) return {};
   if (!IsPure(node)) {
     return constant ? Refuse(node, "it is stateful, random or uses a variable") : Outputs{};
   }
   if (!node.control_inputs.empty()) return Refuse(node, "it waits for other nodes");
-  if (!constant) {
+  if (ignores_inputs) {
+    inputs.clear();
+    input_bytes = 0;
+    for (const NodeOutput& in : node.inputs) {
+      const ValueSpec& spec = graph.spec(in);
+      if (!spec.shape.IsFullyDefined() || spec.shape.num_elements() > kSmallBytes) return {};
+      inputs.push_back(Tensor::Allocate(spec.dtype, spec.shape));
+      std::memset(inputs.back().mutable_raw_data(), 0, inputs.back().byte_size());
+    }
+  } else if (!constant) {
     // The shape of a tensor whose sizes are known.
     const Tensor* value = graph.StaticValue({i, 0});
     if (value == nullptr || node.outputs.size() != 1) return {};

@@ -70,6 +70,22 @@ TEST_F(ConstantFoldingTest, KnowsShapesOfKnownSizes) {
   EXPECT_EQ(RunPass(&ConstantFolding, unknown).graph.data_ptr(), unknown.graph.data_ptr());
 }
 
+TEST_F(ConstantFoldingTest, KnowsOnesOfAKnownShape) {
+  const std::string text =
+      "x = Placeholder() {dtype=float32, shape=shape[2]}\n"
+      "u = Placeholder() {dtype=float32, shape=shape[?]}\n"
+      "l = Placeholder() {dtype=float32, shape=shape[257]}\n"
+      "a = OnesLike(x)\nb = OnesLike(u)\nc = OnesLike(l)\nd = Sub(x, x)\n";
+  const PassInput out =
+      RunPass(&ConstantFolding, Parse(text, {"x", "u", "l"}, {"a", "b", "c", "d"}));
+  const Node& a = out.graph.node(out.fetches[0].node);
+  ASSERT_EQ(a.op->family, Family::kConstant);
+  EXPECT_THAT(a.attrs.Get<Tensor>("value").ToVector<float>(), ElementsAre(1, 1));
+  for (size_t k : {1, 2, 3}) {
+    EXPECT_NE(out.graph.node(out.fetches[k].node).op->family, Family::kConstant) << k;
+  }
+}
+
 TEST_F(ConstantFoldingTest, NeverGrowsAConstant) {
   EXPECT_THAT(Refusals("a = Const() {value=float32[]{1}}\n"
                        "s = Const() {value=int32[2]{1000, 1000}}\n"

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/hash/hash.h"
 #include "compiler/rewrite.h"
+#include "core/ops/defs.h"
 
 namespace duet::compiler {
 namespace {
@@ -28,6 +29,14 @@ struct Key {
   }
 };
 
+// True if swapping the inputs changes no bit. Of two zeros, the larger and the smaller one are the
+// first, whatever its sign.
+bool MaySwap(const Graph& graph, const Node& node) {
+  if (!node.op->commutative || node.inputs.size() != 2) return false;
+  const bool extremum = node.op == &ops::MaximumOp() || node.op == &ops::MinimumOp();
+  return !extremum || !IsFloating(graph.spec(node.inputs[0]).dtype);
+}
+
 }  // namespace
 
 absl::StatusOr<PassInput> Cse(const PassInput& input, const PassOptions& /*options*/) {
@@ -43,7 +52,7 @@ absl::StatusOr<PassInput> Cse(const PassInput& input, const PassOptions& /*optio
       continue;
     }
     Key key{&node, out.MapInputs(node), out.MapControls(node)};
-    if (node.op->commutative && key.inputs.size() == 2) {
+    if (MaySwap(graph, node)) {
       const auto order = [](NodeOutput o) { return std::tuple(o.node, o.index); };
       if (order(key.inputs[1]) < order(key.inputs[0])) std::swap(key.inputs[0], key.inputs[1]);
     }
