@@ -58,11 +58,26 @@ absl::StatusOr<RecordedBody> RecordBody(const Node& node, const Graph& graph,
   return body;
 }
 
+// True if the body knows every size of its results that the op knows.
+bool KnowsSizesOf(const RecordedBody& body, const Node& node) {
+  for (size_t k = 0; k < node.outputs.size(); ++k) {
+    const Shape& found = body.graph.spec(body.outputs[k]).shape;
+    const Shape& known = node.outputs[k].shape;
+    if (found.rank() != known.rank()) return false;
+    for (int d = 0; d < known.rank(); ++d) {
+      if (known.dim(d) >= 0 && found.dim(d) < 0) return false;
+    }
+  }
+  return true;
+}
+
 class Inliner {
  public:
   Inliner(Rewriter* out) : out_(*out) {}
 
-  // Adds the nodes of `node`'s body; gives the outputs that stand for the node's.
+  // Adds the nodes of `node`'s body; gives the outputs that stand for the node's. Gives none, and
+  // adds nothing, if the body knows less of its results' shapes than the op itself says: what
+  // comes after might not stand that.
   absl::StatusOr<std::vector<NodeOutput>> Expand(const Node& node, const std::string& name,
                                                  const std::vector<NodeOutput>& inputs,
                                                  const std::vector<int32_t>& controls, int depth) {
@@ -70,6 +85,7 @@ class Inliner {
       return absl::InternalError(Str("composite op ", node.op->name, " is made of itself"));
     }
     DUET_ASSIGN_OR_RETURN(const RecordedBody body, RecordBody(node, out_.graph(), inputs));
+    if (!KnowsSizesOf(body, node)) return std::vector<NodeOutput>();
     std::vector<std::vector<NodeOutput>> places;  // body node -> outputs in the new graph
     for (int32_t i = 0; i < body.graph.size(); ++i) {
       if (static_cast<size_t>(i) < inputs.size()) {
@@ -89,8 +105,10 @@ class Inliner {
       if (inner.op->family == Family::kComposite) {
         DUET_ASSIGN_OR_RETURN(std::vector<NodeOutput> outputs,
                               Expand(inner, inner_name, inner_inputs, inner_controls, depth + 1));
-        places.push_back(std::move(outputs));
-        continue;
+        if (!outputs.empty()) {
+          places.push_back(std::move(outputs));
+          continue;
+        }
       }
       DUET_ASSIGN_OR_RETURN(const int32_t added, out_.Add({.op = inner.op,
                                                            .name = inner_name,
@@ -138,7 +156,11 @@ absl::StatusOr<PassInput> Inline(const PassInput& input, const PassOptions& /*op
     DUET_ASSIGN_OR_RETURN(
         std::vector<NodeOutput> outputs,
         inliner.Expand(node, node.name, out.MapInputs(node), out.MapControls(node), /*depth=*/0));
-    out.Forward(i, std::move(outputs));
+    if (outputs.empty()) {
+      DUET_RETURN_IF_ERROR(out.Copy(i));
+    } else {
+      out.Forward(i, std::move(outputs));
+    }
   }
   return std::move(out).Finish();
 }

@@ -54,6 +54,25 @@ TEST(Inline, KeepsOrderAround) {
   EXPECT_EQ(out.graph.node(y.control_inputs[0]).name, "first");
 }
 
+// What comes after may need the sizes that the op's own rule gives.
+TEST(Inline, LosesNoSizes) {
+  for (const auto& [rows, labels] : {std::pair("4", "?"), {"?", "4"}, {"?", "1"}}) {
+    const PassInput in =
+        Parse(std::string("x = Placeholder() {dtype=float32, shape=shape[") + rows +
+                  ",3]}\n"
+                  "labels = Placeholder() {dtype=int64, shape=shape[" +
+                  labels +
+                  "]}\n"
+                  "loss = SparseSoftmaxCrossEntropyWithLogits(x, labels)\n",
+              {"x", "labels"}, {"loss"});
+    const PassInput out = RunPass(&Inline, in);
+    const Node& loss = out.graph.node(out.fetches[0].node);
+    EXPECT_EQ(loss.outputs[0].shape, Shape({labels == std::string_view("1") ? 1 : 4}));
+    // Broadcasting one label against rows of unknown number gives an unknown number.
+    EXPECT_EQ(loss.op->family == Family::kComposite, labels == std::string_view("1"));
+  }
+}
+
 TEST(Inline, LeavesAGraphWithoutCompositesAlone) {
   const PassInput in =
       Parse("x = Placeholder() {dtype=float32, shape=shape[2]}\ny = Neg(x)\n", {"x"}, {"y"});

@@ -88,7 +88,8 @@ void CrossEntropyGrad(GradContext& c) {
 
 absl::Status InferCheckedLabels(InferContext& c) {
   DUET_RETURN_IF_ERROR(CheckLabelShapes(c.shape(1), c.shape(0)));
-  c.AddOutput(c.dtype(0), c.shape(0));
+  const int64_t labels = c.shape(0).dim(0);
+  c.AddOutput(c.dtype(0), Shape({labels < 0 ? c.shape(1).dim(0) : labels}));
   return absl::OkStatus();
 }
 
