@@ -161,7 +161,10 @@ absl::Status Planner::CheckReduced() {
                             ? k < body_.varies.size() && body_.varies[k]
                             : !reduced_level[body_.outputs[k - operands_.size()].value];
     if (varies) continue;
-    if (loop.size > 1 && loop.strides[k] != 0) {
+    // An output is stored once per row (or column) even where the loop is empty, and one with a
+    // stride has no element there.
+    const bool empty_output = loop.size == 0 && k >= operands_.size();
+    if ((loop.size > 1 || empty_output) && loop.strides[k] != 0) {
       return absl::FailedPreconditionError(
           Str(k < operands_.size() ? "operand " : "output ",
               k < operands_.size() ? k : k - operands_.size(),

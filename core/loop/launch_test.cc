@@ -174,6 +174,18 @@ TEST(LaunchTest, ReducedDimensionsMustCollapse) {
   EXPECT_THAT(std::string(p.status.message()), HasSubstr("[4,5] do not collapse"));
 }
 
+// A value that depends on reductions alone is stored once per row. Where it has a place at every
+// point, and there are none, there is nothing to store it to.
+TEST(LaunchTest, AnEmptyOutputTakesNoValuePerRow) {
+  const Body body = Reduced(Axis::kInner, {true});
+  Program program;
+  Launch launch;
+  const Strides in = {1, 1}, per_row = {1, 0}, per_point = {1, 1};
+  EXPECT_TRUE(PlanLaunch(body, {{17, 0}, 1, 2}, {{in}}, {{per_row}}, &program, &launch).ok());
+  EXPECT_EQ(PlanLaunch(body, {{17, 0}, 1, 2}, {{in}}, {{per_point}}, &program, &launch).code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
 TEST(LaunchTest, WrongArgumentsAreRefused) {
   Program program;
   Launch launch;
