@@ -1,8 +1,11 @@
 #include "compiler/simplify.h"
 
+#include <cmath>
 #include <cstring>
 #include <iterator>
+#include <limits>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "compiler/access.h"
@@ -260,11 +263,53 @@ bool Fits(const Call& c, NodeOutput use) {
   return spec.dtype == c.result().dtype && spec.shape.IsCompatibleWith(c.result().shape);
 }
 
+// True if a computed `o` holds no NaN but the quiet one that kernels store (core/loop/program.h).
+// What is fed, read from a variable or moved may hold any, and arithmetic on it would not keep its
+// bits.
+bool HoldsOnlyQuietNans(const Graph& graph, NodeOutput o) {
+  const Node& node = graph.node(o.node);
+  switch (node.op->family) {
+    case Family::kElementwise:
+      return true;
+    case Family::kReduction: {
+      const Tensor* axes = graph.StaticValue(node.inputs[1]);
+      return axes != nullptr && axes->num_elements() > 0;
+    }
+    case Family::kView:
+      return HoldsOnlyQuietNans(graph, node.inputs[0]);
+    case Family::kConstant: {
+      const Tensor& t = node.attrs.Get<Tensor>("value");
+      bool quiet = true;
+      VisitDType(t.dtype(), [&](auto zero) {
+        using T = decltype(zero);
+        if constexpr (std::is_floating_point_v<T>) {
+          const T nan = std::numeric_limits<T>::quiet_NaN();
+          for (const T v : t.data<T>()) {
+            quiet &= !std::isnan(v) || std::memcmp(&v, &nan, sizeof(T)) == 0;
+          }
+        }
+      });
+      return quiet;
+    }
+    default:
+      return false;
+  }
+}
+
+// True if putting `use` in the call's place leaves every bit: an elementwise op would have turned
+// any NaN into the quiet one.
+bool KeepsBits(const Call& c, NodeOutput use) {
+  if (c.node.op->family != Family::kElementwise || !IsFloat(c)) return true;
+  const bool moves = c.Is(ops::CastOp()) && c.spec(0).dtype == c.result().dtype;
+  return moves || HoldsOnlyQuietNans(c.graph(), use);
+}
+
 // The first rule that matches.
 Rewrite Apply(const Call& c) {
   for (const Rule& rule : kRules) {
     Rewrite r = rule.apply(c);
-    if (r.kind != kNone && (r.kind != Rewrite::Kind::kUse || Fits(c, r.use))) return r;
+    if (r.kind == Rewrite::Kind::kUse && !(Fits(c, r.use) && KeepsBits(c, r.use))) continue;
+    if (r.kind != kNone) return r;
   }
   return Nothing();
 }
