@@ -38,7 +38,8 @@ absl::Status Shape::Validate(bool allow_unknown) const {
   int64_t product = 8;
   for (int64_t d : dims()) {
     if (d < (allow_unknown ? -1 : 0)) {
-      return absl::InvalidArgumentError(Str("shape ", ToString(), " has the negative size ", d));
+      return absl::InvalidArgumentError(
+          Str("shape [", absl::StrJoin(dims(), ","), "] has the negative size ", d));
     }
     if (d > 0 && __builtin_mul_overflow(product, d, &product)) {
       return absl::InvalidArgumentError(

@@ -336,7 +336,7 @@ TEST(ErrorTextTest, MakingTensors) {
             "Range: from 0 in steps of -1 never reaches 5; change the sign of delta");
   EXPECT_EQ(text([] { L = Here(), RandomUniform({2}, kInt32); }),
             "RandomUniform: found dtype int32, expected float32 or float64");
-  EXPECT_EQ(text([] { L = Here(), Ones({2, -1}); }), "Fill: shape [2,?] has the negative size -1");
+  EXPECT_EQ(text([] { L = Here(), Ones({2, -1}); }), "Fill: shape [2,-1] has the negative size -1");
   EXPECT_EQ(text([] { L = Here(), OneHot(Constant({1}), -2); }),
             "OneHot: depth is -2, expected 0 or more");
 }

@@ -153,7 +153,7 @@ TEST(InferIndexing, SizesAndErrors) {
   EXPECT_EQ(InferText(onehot, {}, {I32({2}), Constant(-1), F32({}), F32({})}),
             "depth is -1, expected 0 or more");
   EXPECT_EQ(InferText(ops::FillOp(), {}, {Vec({2, -1}), F32({})}),
-            "shape [2,?] has the negative size -1");
+            "shape [2,-1] has the negative size -1");
   EXPECT_EQ(InferText(ops::RangeOp(), {}, {Constant(0), Constant(10), Constant(3)}), "int32[4]");
   EXPECT_EQ(InferText(ops::RangeOp(), {}, {Constant(0), I32({}), Constant(3)}), "int32[?]");
   EXPECT_EQ(InferText(ops::RangeOp(), {}, {Constant(0), Constant(10), Constant(0)}),

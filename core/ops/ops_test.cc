@@ -131,7 +131,7 @@ TEST_F(KernelTest, FillAndRange) {
   EXPECT_EQ(Range(int64_t{0}, Constant(int64_t{3})).dtype(), kInt64);
   EXPECT_THAT(ErrorText([] { Range(INT64_MIN, INT64_MAX); }), HasSubstr("too many elements"));
   EXPECT_THAT(ErrorText([] { Range(0., 1., NAN); }), HasSubstr("too many elements"));
-  EXPECT_THAT(ErrorText([] { Zeros({-1}); }), HasSubstr("Fill: shape [?] has the negative size"));
+  EXPECT_THAT(ErrorText([] { Zeros({-1}); }), HasSubstr("Fill: shape [-1] has the negative size"));
   EXPECT_THAT(ErrorText([] { Zeros({2}, kResource); }), HasSubstr("dtype resource"));
 }
 
