@@ -124,11 +124,10 @@ class Printer {
       : shape_(shape), data_(data), summarize_(shape.num_elements() > kSummarizeOver) {}
   std::string Print() {
     if (shape_.rank() == 0) return ElementFormat<T>::Scalar(data_[0]);
-    if (shape_.num_elements() > 0) {
-      Visit(0, 0, [this](int64_t i) { format_.Scan(data_[i]); });
-      format_.Finish();
-      Visit(0, 0, [this](int64_t i) { width_ = std::max(width_, format_.Text(data_[i]).size()); });
-    }
+    if (shape_.num_elements() == 0) return "[]";  // for every shape, as NumPy
+    Visit(0, 0, [this](int64_t i) { format_.Scan(data_[i]); });
+    format_.Finish();
+    Visit(0, 0, [this](int64_t i) { width_ = std::max(width_, format_.Text(data_[i]).size()); });
     std::string out;
     Emit(0, 0, &out);
     return out;

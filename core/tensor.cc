@@ -178,14 +178,15 @@ void Tensor::CheckOneElement(Location loc) const {
   }
 }
 
-bool Tensor::ToBool(std::source_location loc) const {
+bool Tensor::ToBoolAt(Location loc) const {
   if (is_symbolic()) {
+    if (!loc.known()) loc = symbol_source()->SourceLocation(symbol_node());
     ThrowError(absl::FailedPreconditionError(Str(
                    "if, while and ! on ", name(),
                    ", which is being recorded and has no value yet: C++ would take one branch for "
                    "all runs; use Select(condition, a, b), or move the branch out of the Function "
                    "or GraphScope")),
-               "Tensor", Location(loc));
+               "Tensor", loc);
   }
   if (!defined()) CheckReadable(kBool, loc);
   if (rank() != 0) {

@@ -31,6 +31,8 @@ class SymbolSource {
   // The value of a node's output if it is known while recording (a constant, the shape of a tensor
   // with known sizes, ...); null if not. The pointer lives as long as the source.
   virtual const Tensor* StaticValue(int32_t node, int32_t output) const = 0;
+  // Where the user made the call that the node records.
+  virtual Location SourceLocation(int32_t node) const = 0;
 };
 
 // What a kResource tensor points to: a variable's state (see eager/variable.h).
@@ -92,8 +94,12 @@ class Tensor {
 
   // A 0-d tensor as a condition: true if its element is not zero. Error for other ranks, and while
   // recording, where the value does not exist yet: use Select.
-  bool ToBool(std::source_location loc = std::source_location::current()) const;
-  explicit operator bool() const { return ToBool(); }
+  bool ToBool(std::source_location loc = std::source_location::current()) const {
+    return ToBoolAt(Location(loc));
+  }
+  // The same. A conversion cannot see its caller's line: an error names the line of the call that
+  // recorded the tensor, and none for a value.
+  explicit operator bool() const { return ToBoolAt(Location()); }
 
   // "[[2 3]\n [4 5]]", as NumPy prints; long dimensions are shortened with "...".
   std::string ValueString() const;
@@ -156,6 +162,7 @@ class Tensor {
     }
   }
   static void Release(Rep* rep);
+  bool ToBoolAt(Location loc) const;
   void CheckReadable(DType as, Location loc) const;
   void CheckOneElement(Location loc) const;
 

@@ -31,6 +31,7 @@ TEST(TensorTest, PrintsAsNumPyDoes) {
   EXPECT_EQ(Make<int32_t>({2, 1, 2}, {1, 2, 3, 4}).ValueString(), "[[[1 2]]\n\n [[3 4]]]");
   EXPECT_EQ(Make<uint8_t>({2}, {1, 10}).ValueString(), "[ 1 10]");
   EXPECT_EQ(Tensor::Allocate(kFloat32, {0, 3}).ValueString(), "[]");
+  EXPECT_EQ(Tensor::Allocate(kFloat32, {2, 0, 3}).ValueString(), "[]");
   EXPECT_EQ(Tensor().ToString(), "Tensor(undefined)");
 }
 

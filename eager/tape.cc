@@ -175,6 +175,10 @@ GradientTape::GradientTape(Mode mode) : state_(std::make_unique<State>(mode)) {}
 GradientTape::~GradientTape() = default;
 
 void GradientTape::Watch(const Tensor& t, std::source_location loc) {
+  if (!t.defined()) {
+    ThrowError(absl::InvalidArgumentError("the watched tensor is undefined; give it a value first"),
+               "GradientTape::Watch", loc);
+  }
   if (!IsFloating(t.dtype())) {
     ThrowError(absl::InvalidArgumentError(Str("a watched tensor must be float32 or float64, found ",
                                               Name(t.dtype()), "; Cast it first")),

@@ -3,6 +3,7 @@
 #define DUET_EAGER_VARIABLE_H_
 
 #include <memory>
+#include <ostream>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,10 @@ class Variable {
     return ReadAt(loc);
   }
   operator Tensor() const { return ReadAt(Location()); }  // NOLINT: on purpose
+
+  friend std::ostream& operator<<(std::ostream& os, const Variable& v) {
+    return os << v.ReadAt(Location());
+  }
 
   // Replace, increase or decrease the value. Error if dtype or shape differ from the variable's.
   void Assign(const Operand& value);

@@ -54,6 +54,8 @@ const Tensor* GraphData::StaticValue(int32_t node, int32_t output) const {
   return value.defined() ? &value : nullptr;
 }
 
+Location GraphData::SourceLocation(int32_t node) const { return nodes[node].node.location; }
+
 int32_t GraphData::Find(std::string_view name) const {
   absl::MutexLock lock(&mutex_);
   auto it = by_name_.find(ToAbsl(name));

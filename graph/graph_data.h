@@ -68,6 +68,7 @@ struct GraphData : public SymbolSource {
 
   std::string TensorName(int32_t node, int32_t output) const override;
   const Tensor* StaticValue(int32_t node, int32_t output) const override;
+  Location SourceLocation(int32_t node) const override;
 
   // The position of `name`, or -1.
   int32_t Find(std::string_view name) const;

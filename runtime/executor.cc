@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "core/allocator.h"
 #include "core/execute.h"
 #include "core/strings.h"
@@ -323,6 +324,39 @@ absl::StatusOr<std::vector<Tensor>> Executor::Run(absl::Span<const Tensor> feeds
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("out of memory");
   }
+}
+
+std::vector<std::string> Executor::DescribeKernels() {
+  std::shared_ptr<Runnable> latest;
+  {
+    const std::lock_guard lock(mutex_);
+    if (instances_.empty()) return {};
+    latest = instances_.front();
+  }
+  const Graph& graph = plan_->graph();
+  absl::flat_hash_map<int32_t, std::vector<int32_t>> groups;
+  for (int32_t i = 0; i < graph.size(); ++i) {
+    if (graph.node(i).group >= 0) groups[graph.node(i).group].push_back(i);
+  }
+  std::vector<std::string> kernels;
+  for (const Step& step : latest->instance().steps) {
+    const bool kernel = step.kind == StepKind::kLoop || step.kind == StepKind::kProduct ||
+                        step.kind == StepKind::kUpdate;
+    if (!kernel || step.node < 0) continue;
+    const int32_t group = graph.node(step.node).group;
+    const std::vector<int32_t> nodes = group >= 0 ? groups[group] : std::vector<int32_t>{step.node};
+    std::string names;
+    std::vector<std::string> lines;
+    for (const int32_t node : nodes) {
+      AppendTo(&names, names.empty() ? "" : ", ", graph.node(node).name);
+      std::string line = graph.node(node).location.ToString();
+      if (line.empty() || std::find(lines.begin(), lines.end(), line) != lines.end()) continue;
+      lines.push_back(std::move(line));
+    }
+    if (!lines.empty()) AppendTo(&names, " (", absl::StrJoin(lines, ", "), ")");
+    kernels.push_back(std::move(names));
+  }
+  return kernels;
 }
 
 }  // namespace duet::runtime

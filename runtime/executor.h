@@ -61,6 +61,10 @@ class Executor {
   // before it failed.
   absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> feeds);
 
+  // The kernels of the most recently used instance in the order they run, each with the nodes it
+  // computes and their source lines: "Tanh, Mul (train.cc:12, train.cc:14)".
+  std::vector<std::string> DescribeKernels();
+
  private:
   absl::StatusOr<std::shared_ptr<Runnable>> Find(absl::Span<const Tensor> feeds);
 

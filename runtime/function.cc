@@ -18,6 +18,29 @@ using runtime::Plan;
 using runtime::RunContext;
 using runtime::RunRequest;
 
+// Calls of Functions that run their callables inside one another are recorded call by call, so a
+// chain of them that never ends would end the stack. Far deeper than any program, far within the
+// smallest usual stack.
+constexpr int kMaxInlineDepth = 200;
+thread_local int inline_depth = 0;
+
+class InlineDepth {
+ public:
+  explicit InlineDepth(Location location) {
+    if (inline_depth >= kMaxInlineDepth) {
+      ThrowError(absl::FailedPreconditionError(
+                     Str("Functions call each other more than ", kMaxInlineDepth,
+                         " deep, as if without end; end the recursion by a shape or a number that "
+                         "C++ knows, or write it as a loop")),
+                 "Function", location);
+    }
+    ++inline_depth;
+  }
+  ~InlineDepth() { --inline_depth; }
+  InlineDepth(const InlineDepth&) = delete;
+  InlineDepth& operator=(const InlineDepth&) = delete;
+};
+
 // What one call of the callable recorded.
 struct Recording {
   Graph graph;
@@ -123,6 +146,9 @@ void ExplainTrace(const Trace& trace, size_t number, std::string* out) {
   }
   AppendTo(out, "  kernels in the plan: ", stats.kernels_in_plan,
            "; compiled: ", stats.kernels_compiled, ", found in caches: ", stats.cache_hits, "\n");
+  for (const std::string& kernel : trace.executor->DescribeKernels()) {
+    AppendTo(out, "    ", kernel, "\n");
+  }
 }
 
 }  // namespace
@@ -180,7 +206,10 @@ Traced::~Traced() = default;
 std::vector<Tensor> Traced::Call(absl::Span<const Tensor> inputs, Location location) {
   const DispatchState& dispatch = CurrentDispatchState();
   // Recorded inline; and a tape hears the calls one by one, so that gradients flow through.
-  if (IsRecording() || dispatch.listener != nullptr) return state_->body(inputs);
+  if (IsRecording() || dispatch.listener != nullptr) {
+    const InlineDepth depth(location);
+    return state_->body(inputs);
+  }
   if (dispatch.location.known()) location = dispatch.location;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const char* problem = !inputs[i].defined()      ? "is undefined"

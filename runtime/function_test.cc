@@ -1,6 +1,8 @@
 #include "runtime/function.h"
 
+#include <functional>
 #include <source_location>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -139,6 +141,8 @@ TEST(FunctionTest, ExplainsWhyItWasTracedAgain) {
   EXPECT_THAT(text, HasSubstr("function_test.cc:" + std::to_string(line)));
   EXPECT_THAT(text, HasSubstr("pass fusion"));
   EXPECT_THAT(text, HasSubstr("kernels in the plan: 1"));
+  EXPECT_THAT(text, HasSubstr("    Exp, Add (runtime/function_test.cc:" + std::to_string(line - 2) +
+                              ")\n"));
 }
 
 // ---- Errors
@@ -205,6 +209,44 @@ TEST(FunctionErrorTest, UndefinedArgumentsAndResults) {
   EXPECT_THROW(f(Tensor()), Error);
   Function g([](const Tensor&) { return Tensor(); });
   EXPECT_THROW(g(Constant(1.0f)), Error);
+}
+
+TEST(FunctionErrorTest, AConditionNamesTheLineThatRecordedIt) {
+  const uint32_t line = std::source_location::current().line() + 1;
+  Function f([](const Tensor& x) { return x > 0.0f ? x : -x; });
+  try {
+    f(Constant(1.0f));
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.location().line, line) << e.what();
+    EXPECT_THAT(e.location().file, HasSubstr("function_test.cc"));
+  }
+}
+
+TEST(FunctionErrorTest, RecursionWithAnEndIsRecordedAndOneWithoutIsRefused) {
+  std::function<Tensor(const Tensor&)> again;
+  Function f([&](const Tensor& x) { return again(x); });
+  Function g([&](const Tensor& x) { return f(x); });
+  again = [&](const Tensor& x) { return g(x); };
+  try {
+    f(Constant(1.0f));
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(e.what(), HasSubstr("Functions call each other"));
+  }
+  // The same under a tape, where the callables run at once.
+  GradientTape tape;
+  EXPECT_THROW(f(Constant(1.0f)), Error);
+  again = [&](const Tensor& x) { return x.num_elements() > 1 ? g(Slice(x, {1}, {-1})) : x; };
+  EXPECT_EQ(f(Range(100)).Item<int32_t>(), 99);
+}
+
+TEST(FunctionTest, PrintsAVariableAsItsValue) {
+  const Variable v(Constant({1, 2}), "v");
+  std::ostringstream out;
+  out << v;
+  EXPECT_EQ(out.str(), "Tensor([1 2], shape=(2,), dtype=int32)");
 }
 
 }  // namespace
