@@ -55,12 +55,12 @@ Attrs ConstantAttrs(const Tensor& t) {
   return Complete(op, std::move(attrs), {});
 }
 
-Attrs PlaceholderAttrs(DType dtype, const Shape& shape) {
+Attrs PlaceholderAttrs(DType dtype, const Shape& shape, Location location) {
   const OpDef& op = ops::PlaceholderOp();
   Attrs attrs;
   SetIfDeclared(op, &attrs, "dtype", dtype);
   SetIfDeclared(op, &attrs, "shape", shape);
-  return Complete(op, std::move(attrs), {});
+  return Complete(op, std::move(attrs), location);
 }
 
 Recorder::Recorder(Graph graph) : builder_(std::move(graph)) {
@@ -109,7 +109,7 @@ Tensor Recorder::AddPlaceholder(const TensorSpec& spec, Location location) {
   }
   auto node = builder_.Add({.op = &op,
                             .name = spec.name,
-                            .attrs = PlaceholderAttrs(spec.dtype, spec.shape),
+                            .attrs = PlaceholderAttrs(spec.dtype, spec.shape, location),
                             .location = location});
   if (!node.ok()) throw Error(node.status(), location);
   return Symbol({*node, 0});

@@ -77,7 +77,7 @@ class Recorder : public Interpreter {
 
 // The complete attributes of a constant of value `t`, and of a placeholder.
 Attrs ConstantAttrs(const Tensor& t);
-Attrs PlaceholderAttrs(DType dtype, const Shape& shape);
+Attrs PlaceholderAttrs(DType dtype, const Shape& shape, Location location = {});
 
 }  // namespace duet
 

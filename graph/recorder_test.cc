@@ -191,5 +191,13 @@ TEST(Recorder, BranchingOnASymbolIsRefused) {
   EXPECT_THAT(ErrorOf([&] { x.Item<float>(); }), HasSubstr("x:0 is being recorded"));
 }
 
+TEST(Recorder, APlaceholderOfNoElementTypeNamesItsLine) {
+  Graph g;
+  GraphScope scope(g);
+  const std::string line = std::to_string(__LINE__ + 1);
+  EXPECT_THAT(ErrorOf([] { Placeholder(kResource, {2}); }),
+              HasSubstr("recorder_test.cc:" + line + ": Placeholder: attribute dtype"));
+}
+
 }  // namespace
 }  // namespace duet
