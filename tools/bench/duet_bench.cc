@@ -97,7 +97,7 @@ void TinyRun() {
 }
 
 void Training(int threads) {
-  const Tensor images = RandomUniform({32, 784}, kFloat32, 3);
+  const Tensor images = RandomUniform({32, 784}, kFloat32, 3) - 0.5f;
   const Tensor labels = FloorMod(Range(0, 32, 1), 10);
   {
     Mlp mlp(784, 128, 10);

@@ -47,8 +47,8 @@ void MatMul(int threads) {
 void MlpStep(int threads) {
   torch::nn::Sequential model(torch::nn::Linear(784, 128), torch::nn::ReLU(),
                               torch::nn::Linear(128, 10));
-  torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(0.01).momentum(0.9));
-  const Tensor x = torch::rand({32, 784});
+  torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(1e-4).momentum(0.9));
+  const Tensor x = torch::rand({32, 784}) - 0.5;
   const Tensor labels = torch::randint(10, {32}, torch::kInt64);
   Measure("mlp_step_784_128_10_b32", threads, [&] {
     optimizer.zero_grad();
