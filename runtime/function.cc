@@ -1,9 +1,12 @@
 #include "runtime/function.h"
 
 #include <algorithm>
+#include <atomic>
 #include <list>
 #include <mutex>
+#include <thread>
 
+#include "absl/cleanup/cleanup.h"
 #include "core/ops/defs.h"
 #include "core/strings.h"
 #include "graph/recorder.h"
@@ -160,6 +163,7 @@ struct Traced::State {
   Location where;
 
   std::mutex record_mutex;  // the callable is called by one thread at a time; taken before mutex
+  std::atomic<std::thread::id> recorder{};  // the thread that holds record_mutex
   mutable std::mutex mutex;
   std::list<std::shared_ptr<Trace>> recent;     // most recently used first
   std::vector<std::shared_ptr<Trace>> history;  // in the order they were recorded
@@ -174,6 +178,20 @@ struct Traced::State {
     return nullptr;
   }
 
+  // Records the callable; an error where the callable itself asks for that.
+  Recording RecordAlone(const std::vector<TensorSpec>& specs, Location location) {
+    recorder.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    const absl::Cleanup done = [this] { recorder.store({}, std::memory_order_relaxed); };
+    return Record(body, specs, location);
+  }
+  void RefuseInsideItself(Location location) const {
+    if (recorder.load(std::memory_order_relaxed) != std::this_thread::get_id()) return;
+    ThrowError(absl::FailedPreconditionError(
+                   "the callable is being recorded and asks for its own graph; call the Function "
+                   "instead, which records it inline"),
+               "Function::Concrete", location);
+  }
+
   std::shared_ptr<Trace> FindOrRecord(absl::Span<const Tensor> inputs, Location location) {
     if (std::shared_ptr<Trace> trace = Find(inputs)) return trace;
     const std::lock_guard recording(record_mutex);
@@ -184,7 +202,7 @@ struct Traced::State {
       trace->signature.push_back({inputs[i].dtype(), inputs[i].shape()});
       specs.emplace_back(inputs[i].dtype(), inputs[i].shape(), Str("arg", i));
     }
-    Recording recorded = Record(body, specs, location);
+    Recording recorded = RecordAlone(specs, location);
     trace->context = std::make_shared<RunContext>(options);
     trace->location = location;
     trace->nodes = recorded.graph.size();
@@ -200,7 +218,7 @@ struct Traced::State {
 };
 
 Traced::Traced(Body body, int arity, SessionOptions options, Location where)
-    : state_(new State{std::move(body), arity, std::move(options), where, {}, {}, {}, {}}) {}
+    : state_(new State{std::move(body), arity, std::move(options), where, {}, {}, {}, {}, {}}) {}
 Traced::~Traced() = default;
 
 std::vector<Tensor> Traced::Call(absl::Span<const Tensor> inputs, Location location) {
@@ -238,9 +256,10 @@ Graph Traced::Concrete(const std::vector<TensorSpec>& specs, Location location) 
   for (size_t i = 0; i < named.size(); ++i) {
     if (named[i].name.empty()) named[i].name = Str("arg", i);
   }
+  state_->RefuseInsideItself(location);
   const std::lock_guard recording(state_->record_mutex);
   const ListenerPause pause;
-  return Record(state_->body, named, location).graph;
+  return state_->RecordAlone(named, location).graph;
 }
 
 int64_t Traced::trace_count() const {

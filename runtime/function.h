@@ -83,7 +83,8 @@ class Callable<Derived, std::index_sequence<i...>> {
 // at once. Inside, calls are symbols: host control flow on their values is an error that says so.
 // Variables are captured by handle and updated by the plan; a GradientTape inside is recorded with
 // the rest. A Function called while another one (or a GraphScope) records is recorded inline. When
-// tapes are open around a call, the gradient flows through the call.
+// tapes are open around a call, the callable runs op by op, so that the gradient flows through the
+// call; a tape inside the callable is recorded.
 //
 // A result is a Tensor or std::vector<Tensor>, as the callable returns (void for none).
 template <class F>

@@ -249,5 +249,22 @@ TEST(FunctionTest, PrintsAVariableAsItsValue) {
   EXPECT_EQ(out.str(), "Tensor([1 2], shape=(2,), dtype=int32)");
 }
 
+TEST(FunctionTest, RefusesItsOwnGraphWhileItIsRecorded) {
+  std::function<Tensor(const Tensor&)> body;
+  Function f([&](const Tensor& x) { return body(x); });
+  body = [&](const Tensor& x) {
+    (void)f.Concrete({TensorSpec(kFloat32, {2})});
+    return x;
+  };
+  try {
+    (void)f(Ones({2}));
+    ADD_FAILURE() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), absl::StatusCode::kFailedPrecondition);
+  }
+  body = [](const Tensor& x) { return x + 1.0f; };
+  EXPECT_EQ(f(Ones({2})).ToVector<float>(), (std::vector<float>{2, 2}));
+}
+
 }  // namespace
 }  // namespace duet

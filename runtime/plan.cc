@@ -118,6 +118,11 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Make(std::shared_ptr<RunContex
   const auto start = std::chrono::steady_clock::now();
   DUET_RETURN_IF_ERROR(CheckRequest(graph, request));
   const SessionOptions& options = context->options();
+  if (options.num_threads < 0 || options.memory_limit < 0) {
+    return absl::InvalidArgumentError(Str("SessionOptions has num_threads ", options.num_threads,
+                                          " and memory_limit ", options.memory_limit,
+                                          "; neither may be negative, 0 is the default"));
+  }
   compiler::PassOptions pass_options;
   pass_options.fast_math = options.fast_math;
   std::vector<compiler::PassReport> reports;

@@ -422,5 +422,19 @@ TEST(SessionMemoryTest, ASmallResultIsReadUnderAnotherShape) {
   EXPECT_THAT((*out)[1].ToVector<double>(), ElementsAre(0, 1));
 }
 
+TEST(SessionTest, RefusesNegativeOptions) {
+  Graph graph;
+  Tensor y;
+  {
+    const GraphScope scope(graph);
+    y = Identity(Placeholder(kFloat32, {}, "x"));
+  }
+  SessionOptions options;
+  options.num_threads = -5;
+  Session session(graph, options);
+  EXPECT_EQ(session.Run({{"x", Constant(1.0f)}}, {y}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace duet

@@ -171,16 +171,18 @@ TEST(ErrorTextSessionTest, Variables) {
   EXPECT_EQ(Caught([&] {
               L = Here(), w.Assign(Ones({3, 2}));
             }),
-            "INVALID_ARGUMENT: HERE: AssignVariableOp: the variable is float32[2,3], found a value "
-            "of float32[3,2]");
+            "INVALID_ARGUMENT: HERE: Assign: the variable is float32[2,3], found a value "
+            "of float32[3,2]; a variable keeps its dtype and shape: Cast, Reshape or BroadcastTo "
+            "the value");
   EXPECT_EQ(Caught([&] {
               L = Here(), w.AssignSub(Ones({2, 3}, kFloat64));
             }),
-            "INVALID_ARGUMENT: HERE: AssignSubVariableOp: the variable is float32[2,3], found a "
-            "value of float64[2,3]");
+            "INVALID_ARGUMENT: HERE: AssignSub: the variable is float32[2,3], found a "
+            "value of float64[2,3]; a variable keeps its dtype and shape: Cast, Reshape or "
+            "BroadcastTo the value");
   EXPECT_EQ(
       Caught([&] { L = Here(), w.AssignAdd(Tensor()); }),
-      "INVALID_ARGUMENT: HERE: AssignAddVariableOp: input 1 is undefined: it was "
+      "INVALID_ARGUMENT: HERE: AssignAdd: input 1 is undefined: it was "
       "default-constructed, or is the gradient of a source that the target does not depend on");
   // A graph that was saved has its variables' handles, not their values.
   Graph graph;

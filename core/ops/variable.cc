@@ -25,8 +25,10 @@ absl::Status InferRead(InferContext& c) {
 absl::Status InferAssign(InferContext& c) {
   const DType dtype = c.attrs().Get<DType>("dtype");
   if (c.dtype(1) != dtype || !c.shape(0).IsCompatibleWith(c.shape(1))) {
-    return Invalid("the variable is ", DescribeType(dtype, c.shape(0)), ", found a value of ",
-                   DescribeType(c.dtype(1), c.shape(1)));
+    return Invalid(
+        "the variable is ", DescribeType(dtype, c.shape(0)), ", found a value of ",
+        DescribeType(c.dtype(1), c.shape(1)),
+        "; a variable keeps its dtype and shape: Cast, Reshape or BroadcastTo the value");
   }
   return absl::OkStatus();
 }
@@ -97,7 +99,8 @@ absl::Status UpdateKernel(KernelContext& c) {
   return status;
 }
 
-OpDef Update(std::string name, ResourceUse use, KernelFunction kernel, std::string doc) {
+OpDef Update(std::string name, std::string wire, ResourceUse use, KernelFunction kernel,
+             std::string doc) {
   std::vector<AttrDef> attrs;
   if (use == ResourceUse::kAssign) attrs = {{"validate_shape", false}};
   return Opaque(std::move(name), {.inputs = {{.name = "resource", .type = kResource},
@@ -107,7 +110,8 @@ OpDef Update(std::string name, ResourceUse use, KernelFunction kernel, std::stri
                                   .infer = InferAssign,
                                   .kernel = kernel,
                                   .resource = use,
-                                  .doc = std::move(doc)});
+                                  .doc = std::move(doc),
+                                  .wire = std::move(wire)});
 }
 
 }  // namespace
@@ -139,11 +143,12 @@ DUET_OP(ReadVariable,
                                   .resource = ResourceUse::kRead,
                                   .doc = "The variable's value now."}));
 
-DUET_OP(AssignVariable, Update("AssignVariableOp", ResourceUse::kAssign, AssignKernel,
+DUET_OP(AssignVariable, Update("Assign", "AssignVariableOp", ResourceUse::kAssign, AssignKernel,
                                "Replaces the variable's value by one of its dtype and shape."));
-DUET_OP(AssignAddVariable, Update("AssignAddVariableOp", ResourceUse::kAssignAdd, UpdateKernel,
-                                  "Adds to the variable's value. Integers wrap."));
-DUET_OP(AssignSubVariable, Update("AssignSubVariableOp", ResourceUse::kAssignSub, UpdateKernel,
-                                  "Subtracts from the variable's value. Integers wrap."));
+DUET_OP(AssignAddVariable, Update("AssignAdd", "AssignAddVariableOp", ResourceUse::kAssignAdd,
+                                  UpdateKernel, "Adds to the variable's value. Integers wrap."));
+DUET_OP(AssignSubVariable,
+        Update("AssignSub", "AssignSubVariableOp", ResourceUse::kAssignSub, UpdateKernel,
+               "Subtracts from the variable's value. Integers wrap."));
 
 }  // namespace duet
