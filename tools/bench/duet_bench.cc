@@ -121,17 +121,18 @@ void Training(int threads) {
   }
 }
 
-// Compiles what no cache holds: every run uses a constant of the program's text that is new.
+// Compiles what no cache holds, or, in a second process, loads it from the disk. One other kernel
+// goes first, so that the compiler's own start (about 0.4 ms, once a process) is not counted as the
+// kernel's.
 void Compile(const char* suffix) {
   {
     const Tensor x = Ramp(1 << 10);
+    Function first([](const Tensor& t) { return Exp(t * 0.5f) - t; }, Threads(1));
+    (void)first(x);
     Function chain([](const Tensor& t) { return Chain6(t); }, Threads(1));
-    const auto start = Clock::now();
     (void)chain(x);
-    const double seconds = Since(start);
     const std::string name = std::string("compile_chain6") + suffix;
-    Print(name.c_str(), chain.stats().kernels_compiled > 0 ? chain.stats().compile_seconds
-                                                           : seconds - chain.stats().plan_seconds);
+    Print(name.c_str(), chain.stats().compile_seconds);
     Print((name + "_kernels_compiled").c_str(),
           static_cast<double>(chain.stats().kernels_compiled));
   }
