@@ -204,7 +204,7 @@ JitEngine::~JitEngine() = default;
 const std::string& JitEngine::target_key() const { return impl_->key; }
 
 int JitEngine::vector_bytes() const {
-  if (impl_->features.count("avx512f")) return 64;
+  if (HasAll(impl_->features, {"avx512f", "avx512bw", "avx512dq"})) return 64;
   return impl_->features.count("avx") ? 32 : 16;
 }
 

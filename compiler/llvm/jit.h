@@ -19,7 +19,7 @@
 namespace duet::compiler::llvm_backend {
 
 // Increased when emitters change the code they make; part of every cache key.
-inline constexpr int kEmitterVersion = 2;
+inline constexpr int kEmitterVersion = 3;
 
 // Loaded code. A handle that is cheap to copy; the code lives as long as the engine that loaded it.
 class CompiledModule {
@@ -66,7 +66,7 @@ class JitEngine {
   // one key may be loaded under an equal key only.
   const std::string& target_key() const;
 
-  // The widest vector register in bytes: 16, 32 or 64.
+  // The widest vector register in bytes: 16, 32 or 64 (AVX-512 F, BW and DQ).
   int vector_bytes() const;
 
   // Makes object code callable. Besides its own symbols it may use fma, floor, fmod (and their

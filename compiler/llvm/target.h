@@ -52,6 +52,9 @@ class CpuTarget final : public Target {
   // `vector_bytes` is the widest register, JitEngine::vector_bytes().
   explicit CpuTarget(int vector_bytes) : vector_bytes_(vector_bytes) {}
 
+  llvm::Value* UnaryMath(llvm::IRBuilder<>& b, MathFn fn, llvm::Value* x) const override {
+    return EmitUnaryMath(b, fn, x, {.avx512 = vector_bytes_ == 64});
+  }
   bool HasMaskedMemory(int bytes) const override {
     // AVX has masked moves of 4 and 8 bytes, AVX-512 of all sizes, SSE of none.
     return vector_bytes_ >= 64 || (vector_bytes_ == 32 && bytes >= 4);

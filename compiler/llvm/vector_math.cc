@@ -9,6 +9,7 @@
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DerivedTypes.h"
 #include "llvm/IR/Intrinsics.h"
+#include "llvm/IR/IntrinsicsX86.h"
 
 namespace duet::compiler::llvm_backend {
 namespace {
@@ -93,9 +94,10 @@ constexpr double kTwoThirdsLo = 0x1.5555555555555p-55;
 // the algorithms below read as formulas.
 class Ops {
  public:
-  Ops(llvm::IRBuilder<>& b, Type* type) : b_(b), type_(type) {
+  Ops(llvm::IRBuilder<>& b, Type* type, const MathOptions& options = {}) : b_(b), type_(type) {
     is_double_ = type->getScalarType()->isDoubleTy();
     if (auto* v = llvm::dyn_cast<llvm::FixedVectorType>(type)) {
+      fills_zmm_ = options.avx512 && !is_double_ && v->getNumElements() == 16;
       int_type_ =
           llvm::FixedVectorType::get(b.getIntNTy(is_double_ ? 64 : 32), v->getNumElements());
     } else {
@@ -152,14 +154,45 @@ class Ops {
     return r;
   }
 
+  // One AVX-512 register of floats, for which the operations below exist. They take the place of
+  // several portable operations where the result is the same to the bit.
+  bool fills_zmm() const { return fills_zmm_; }
+  // x * 2^n for an integral n, rounded once.
+  Value* ScaleF(Value* x, Value* n) const {
+    return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_scalef_ps_512, {},
+                              {x, n, x, AllLanes(), CurrentRounding()});
+  }
+  // min(|x|, c); c for a NaN.
+  Value* MinAbs(Value* x, double c) const {
+    constexpr int kMinOfAbs = 2, kClearSign = 2 << 2;
+    Value* how = b_.getInt32(kMinOfAbs | kClearSign);
+    return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_range_ps_512, {},
+                              {x, C(c), how, x, AllLanes(), CurrentRounding()});
+  }
+  // x < 0 ? negative : 1, also 1 for a NaN.
+  Value* OneUnlessNegative(Value* x, Value* negative) const {
+    // What is put in place of each class of x, four bits a class: 0 `negative`, 10 one.
+    constexpr uint32_t kQuietNaN = 10, kSignalingNaN = 10, kZero = 10, kOne = 10;
+    constexpr uint32_t kNegInf = 0, kPosInf = 10, kNegative = 0, kPositive = 10;
+    constexpr uint32_t kTable = kQuietNaN | kSignalingNaN << 4 | kZero << 8 | kOne << 12 |
+                                kNegInf << 16 | kPosInf << 20 | kNegative << 24 | kPositive << 28;
+    return b_.CreateIntrinsic(
+        llvm::Intrinsic::x86_avx512_mask_fixupimm_ps_512, {},
+        {negative, x, I(kTable), b_.getInt32(0), AllLanes(), CurrentRounding()});
+  }
+
   llvm::IRBuilder<>& b() const { return b_; }
   Type* int_type() const { return int_type_; }
 
  private:
+  Value* AllLanes() const { return b_.getInt16(0xffff); }
+  Value* CurrentRounding() const { return b_.getInt32(4); }  // _MM_FROUND_CUR_DIRECTION
+
   llvm::IRBuilder<>& b_;
   Type* type_;
   Type* int_type_;
   bool is_double_;
+  bool fills_zmm_ = false;
 };
 
 // n = the integer nearest to x * scale, as a float, and `shifted`, a float whose low mantissa bits
@@ -214,7 +247,8 @@ Value* Expm1Reduced(const Ops& o, Value* r) {
 // finite result and a result other than zero.
 Value* ExpUnclamped(const Ops& o, Value* x) {
   Rounded k = RoundScaled(o, x, kLog2E, 2 * o.bias());
-  return ScaleTwice(o, ExpReduced(o, ReduceLn2(o, x, k.n)), k.shifted);
+  Value* p = ExpReduced(o, ReduceLn2(o, x, k.n));
+  return o.fills_zmm() ? o.ScaleF(p, k.n) : ScaleTwice(o, p, k.shifted);
 }
 double ExpUnderflow(const Ops& o) { return o.is_double() ? -746.0 : -104.0; }
 double ExpOverflow(const Ops& o) { return o.is_double() ? 710.0 : 89.0; }
@@ -245,21 +279,35 @@ Value* Expm1(const Ops& o, Value* x) {
 // by e.
 Value* Sigmoid(const Ops& o, Value* x) {
   Value* e = ExpUnclamped(o, o.Max(o.Neg(o.Abs(x)), ExpUnderflow(o)));
-  Value* p = o.Select(o.Lt(x, o.C(0.0)), e, o.C(1.0));
+  Value* p = o.fills_zmm() ? o.OneUnlessNegative(x, e) : o.Select(o.Lt(x, o.C(0.0)), e, o.C(1.0));
   return o.Fma(o.Neg(e), o.Div(p, o.Add(e, o.C(1.0))), p);
 }
 
-// Float: a polynomial for |x| < 0.625, else 1 - 2 / (exp(2|x|) + 1).
+// exp(2r) for |r| <= ln(2)/4. The coefficients are scaled by powers of two, so the bits are those
+// of ExpReduced(2r).
+Value* ExpTwiceReduced(const Ops& o, Value* r) {
+  std::array<double, kExpF.size() + 2> c = {1.0, 2.0};
+  for (size_t i = 2; i < c.size(); ++i) c[i] = std::ldexp(kExpF[i - 2], static_cast<int>(i));
+  return o.Poly(c, r);
+}
+
+// Float: a polynomial for |x| < 0.625, else 1 - 2 / (exp(2|x|) + 1). Both have the magnitude alone
+// right, not the sign.
 Value* TanhFloat(const Ops& o, Value* x) {
-  Value* a = o.Abs(x);
   Value* z = o.Mul(x, x);
-  Value* small = o.Fma(o.Mul(o.Poly(kTanhF, z), z), a, a);
-  Value* twice = o.Min(o.Add(a, a), 20.0);  // tanh(10) rounds to 1
-  Rounded k = RoundScaled(o, twice, kLog2E, o.bias());
-  Value* p = ExpReduced(o, ReduceLn2(o, twice, k.n));
+  Value* small = o.Fma(o.Mul(o.Poly(kTanhF, z), z), x, x);
+  // tanh(10) rounds to 1.
+  Value* a = o.fills_zmm() ? o.MinAbs(x, 10.0) : o.Min(o.Abs(x), 10.0);
+  Rounded k = RoundScaled(o, a, 2 * kLog2E, o.bias());
+  // (2a - n ln(2)) / 2
+  Value* r = o.Fma(k.n, o.C(-0x1.62e43p-2), a);
+  r = o.Fma(k.n, o.C(0x1.05c61p-30), r);
+  Value* p = ExpTwiceReduced(o, r);
   Value* d = o.Fma(p, PowerOfTwo(o, o.Bits(k.shifted)), o.C(1.0));
-  Value* large = o.Fma(o.C(-2.0), o.Div(o.C(1.0), d), o.C(1.0));
-  return o.CopySign(o.Select(o.Lt(a, o.C(0.625)), small, large), x);
+  Value* large = o.Add(o.Div(o.C(-2.0), d), o.C(1.0));
+  // |x| >= 0.625; a NaN takes `small`, which is one.
+  Value* is_large = o.Ge(z, o.C(0.625 * 0.625));
+  return o.CopySign(o.Select(is_large, large, small), x);
 }
 
 // Double: with t = expm1(-2|x|), -t / (2 + t) below 0.5625 and 1 - 2 (1 + t) / (2 + t) above, one
@@ -507,8 +555,8 @@ const char* MathFnName(MathFn fn) {
   return "unknown";
 }
 
-Value* EmitUnaryMath(llvm::IRBuilder<>& b, MathFn fn, Value* x) {
-  Ops o(b, x->getType());
+Value* EmitUnaryMath(llvm::IRBuilder<>& b, MathFn fn, Value* x, const MathOptions& options) {
+  Ops o(b, x->getType(), options);
   switch (fn) {
     case MathFn::kExp:
       return Exp(o, x);

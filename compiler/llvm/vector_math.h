@@ -5,8 +5,9 @@
 // vector body and a scalar tail of one loop give the same bits, and so do machines with different
 // vector widths. Only IEEE operations (add, subtract, multiply, divide, sqrt, fma), integer
 // operations, compares and selects are used: no branch, no table, no library call, no fast-math
-// flag. On a processor without FMA instructions `llvm.fma` becomes a call of fma or fmaf, which is
-// slow and gives the same bits.
+// flag; and, with AVX-512, instructions that give the same bits as several of those. On a processor
+// without FMA instructions `llvm.fma` becomes a call of fma or fmaf, which is slow and gives the
+// same bits.
 //
 // Accuracy: at most 2 ULP of the correctly rounded result, over all inputs for float (verified
 // exhaustively, see docs/accuracy.md) and over sampled and special inputs for double. NaN,
@@ -34,8 +35,15 @@ inline constexpr MathFn kAllMathFns[] = {MathFn::kExp,   MathFn::kExpm1, MathFn:
 // "exp", "log1p", ...
 const char* MathFnName(MathFn fn);
 
+struct MathOptions {
+  // The code is for a processor with AVX-512 (F and DQ): its instructions may take the place of
+  // several operations where they give the same bits.
+  bool avx512 = false;
+};
+
 // Emits fn(x). `x` is float, double, or a fixed vector of one of them.
-llvm::Value* EmitUnaryMath(llvm::IRBuilder<>& b, MathFn fn, llvm::Value* x);
+llvm::Value* EmitUnaryMath(llvm::IRBuilder<>& b, MathFn fn, llvm::Value* x,
+                           const MathOptions& options = {});
 
 // Emits x to the power y with all special cases of C99. `x` and `y` have one type, as above.
 llvm::Value* EmitPow(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Value* y);

@@ -64,8 +64,9 @@ void EmitLoop(IrModule& ir, const std::string& name, bool is_double, int lanes, 
 template <typename T>
 UnaryLoop<T>* CompileUnary(JitEngine& jit, MathFn fn, int lanes) {
   IrModule ir = NewModule(jit, "test");
-  EmitLoop(ir, "loop", std::is_same_v<T, double>, lanes, 1,
-           [&](llvm::IRBuilder<>& b, auto& v) { return EmitUnaryMath(b, fn, v[0]); });
+  EmitLoop(ir, "loop", std::is_same_v<T, double>, lanes, 1, [&](llvm::IRBuilder<>& b, auto& v) {
+    return EmitUnaryMath(b, fn, v[0], {.avx512 = jit.vector_bytes() == 64});
+  });
   absl::StatusOr<CompiledModule> code = CompileAndLoad(jit, std::move(ir));
   if (!code.ok()) throw std::runtime_error(code.status().ToString());
   return code->Function<UnaryLoop<T>>("loop");
