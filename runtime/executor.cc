@@ -238,8 +238,9 @@ class FrameRun {
     }
     void** pointers = pointers_ + v.loop.first;
     pointers[0] = const_cast<void*>(value.raw_data());
-    pointers[2] = result.defined() ? result.mutable_raw_data() : value.mutable_raw_data();
-    device_.RunLoop(v.loop.fn, v.loop.axis, v.loop.launch, {pointers, 3}, instance_.num_threads);
+    pointers[v.loop.count - 1] =
+        result.defined() ? result.mutable_raw_data() : value.mutable_raw_data();
+    RunLoop(v.loop);
     v.variable->Assign(result.defined() ? std::move(result) : std::move(value));
     return absl::OkStatus();
   }
@@ -339,12 +340,20 @@ std::vector<std::string> Executor::DescribeKernels() {
     if (graph.node(i).group >= 0) groups[graph.node(i).group].push_back(i);
   }
   std::vector<std::string> kernels;
-  for (const Step& step : latest->instance().steps) {
+  const auto nodes_of = [&](int32_t node) {
+    const int32_t group = graph.node(node).group;
+    return group >= 0 ? groups[group] : std::vector<int32_t>{node};
+  };
+  const Instance& instance = latest->instance();
+  for (const Step& step : instance.steps) {
     const bool kernel = step.kind == StepKind::kLoop || step.kind == StepKind::kProduct ||
                         step.kind == StepKind::kUpdate;
     if (!kernel || step.node < 0) continue;
-    const int32_t group = graph.node(step.node).group;
-    const std::vector<int32_t> nodes = group >= 0 ? groups[group] : std::vector<int32_t>{step.node};
+    std::vector<int32_t> nodes = nodes_of(step.node);
+    if (step.kind == StepKind::kUpdate && instance.variables[step.index].computes_delta) {
+      const std::vector<int32_t> delta = nodes_of(graph.node(step.node).inputs[1].node);
+      nodes.insert(nodes.begin(), delta.begin(), delta.end());
+    }
     std::string names;
     std::vector<std::string> lines;
     for (const int32_t node : nodes) {

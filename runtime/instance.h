@@ -63,13 +63,14 @@ struct CallStep {
 };
 
 // kRead: dynamic value `value` becomes the variable's. kAssign: the variable becomes that value.
-// kUpdate: the variable becomes `loop` of it and the delta, in place if nobody else holds its
-// value.
+// kUpdate: the variable becomes `loop` of it and the delta (or of what the delta is computed from),
+// in place if nobody else holds its value. Its value is the loop's first operand.
 struct VariableStep {
   VariableState* variable = nullptr;
   int32_t value = -1;
   Slot tensor = -1;  // kAssign of what is no dynamic value: where its tensor is
   LoopStep loop;
+  bool computes_delta = false;  // kUpdate: the loop includes the ops that give the delta
   // Reads of this variable that are done before an update: let go, so that it can be in place.
   std::vector<int32_t> release;
 };

@@ -16,7 +16,10 @@ constexpr int64_t kDirectPoints = int64_t{1} << 15;
 }  // namespace
 
 StepBuilder::StepBuilder(const Plan& plan, const Concrete& concrete, Instance* instance)
-    : plan_(plan), graph_(plan.graph()), concrete_(concrete), instance_(*instance) {}
+    : plan_(plan), graph_(plan.graph()), concrete_(concrete), instance_(*instance) {
+  const std::vector<std::string>& disabled = plan.context().options().disabled_passes;
+  fuses_ = std::find(disabled.begin(), disabled.end(), "fusion") == disabled.end();
+}
 
 absl::Status StepBuilder::Build() {
   const auto outputs = static_cast<size_t>(plan_.num_outputs());
@@ -37,7 +40,11 @@ absl::Status StepBuilder::Build() {
       for (const NodeOutput& in : graph_.node(i).inputs) users_[Id(in)].push_back(i);
     }
   }
-  for (const Unit& unit : units) DUET_RETURN_IF_ERROR(EmitUnit(unit));
+  for (size_t u = 0; u < units.size(); ++u) {
+    next_unit_ = u + 1 < units.size() ? &units[u + 1] : nullptr;
+    DUET_RETURN_IF_ERROR(EmitUnit(units[u]));
+  }
+  InternalCheck(joined_.output < 0, "an update did not compute its delta");
   // What is handed out is alive to the end.
   for (const NodeOutput& o : plan_.fetches()) Use(Id(o));
   return absl::OkStatus();
@@ -158,20 +165,26 @@ void StepBuilder::AddTensor(int32_t value, const ValueSpec& spec, bool shape_alo
   tensor_slots.push_back({shape_alone ? -1 : values[value].root, spec, shape_alone});
 }
 
-int32_t StepBuilder::AddLoop(const loop::Program& program, const loop::Launch& launch,
-                             absl::Span<const SlotUse> operands,
-                             absl::Span<const int32_t> outputs) {
+LoopStep StepBuilder::MakeLoop(const loop::Program& program, const loop::Launch& launch,
+                               size_t count) const {
   LoopStep loop;
   loop.axis = program.body.axis;
   loop.launch = launch;
   loop.first = static_cast<Slot>(pointer_slots.size());
-  loop.count = static_cast<int32_t>(operands.size() + outputs.size());
+  loop.count = static_cast<int32_t>(count);
   const bool one_thread = instance_.num_threads == 1;
   loop.direct = launch.outer.empty() && (one_thread || launch.points() < kDirectPoints);
   for (const loop::Launch::Layout& layout : launch.layouts) {
     loop.row_strides.push_back(layout.row);
     loop.inner_strides.push_back(layout.inner);
   }
+  return loop;
+}
+
+int32_t StepBuilder::AddLoop(const loop::Program& program, const loop::Launch& launch,
+                             absl::Span<const SlotUse> operands,
+                             absl::Span<const int32_t> outputs) {
+  LoopStep loop = MakeLoop(program, launch, operands.size() + outputs.size());
   for (const SlotUse& o : operands) {
     Use(o.value);
     AddPointer(o.value, o.offset);
@@ -284,6 +297,10 @@ bool StepBuilder::EmitGroup(const Unit& unit, const compiler::LowerContext& cont
     Tensor scalar = Tensor::Allocate(dtype, Shape());
     std::memcpy(scalar.mutable_raw_data(), &o.value.bits, SizeOf(dtype));
     operands.push_back({NewConstant(std::move(scalar)), 0});
+  }
+  if (!product && outputs.size() == 1 &&
+      JoinsUpdate(group.loop.program, group.loop.launch, operands, outputs[0])) {
+    return true;
   }
   for (size_t k = 0; k < operands.size() && k < group.loop.in_place.size(); ++k) {
     const int target = group.loop.in_place[k];

@@ -94,6 +94,12 @@ class StepBuilder {
   void EmitCheck(int32_t node, const Unit& unit);
   absl::Status EmitVariable(int32_t node);
   absl::Status EmitUpdate(int32_t node, VariableStep* update);
+  // True if the unit after this one updates a variable by `output`, which nothing else uses, and
+  // the loop that computes it was put by to become one with the update's.
+  bool JoinsUpdate(const loop::Program& program, const loop::Launch& launch,
+                   absl::Span<const SlotUse> operands, int32_t output);
+  // The loop of `program`, run over `launch` on `count` pointers from the next slot on.
+  LoopStep MakeLoop(const loop::Program& program, const loop::Launch& launch, size_t count) const;
   // A loop of `operands` into `outputs`; returns its place in instance_.loops.
   int32_t AddLoop(const loop::Program& program, const loop::Launch& launch,
                   absl::Span<const SlotUse> operands, absl::Span<const int32_t> outputs);
@@ -107,6 +113,16 @@ class StepBuilder {
   std::vector<int32_t> unit_of_;  // by node, -1 if it does not run
   std::vector<std::vector<int32_t>> users_;  // by output id: running nodes that use it
   std::vector<bool> fetched_;                // by output id
+  bool fuses_;                               // false if the user turned fusion off
+  const Unit* next_unit_ = nullptr;          // after the one being emitted
+  // A loop that is run as part of the next unit's update by its only output.
+  struct JoinedLoop {
+    loop::Program program;
+    loop::Launch launch;
+    std::vector<SlotUse> operands;
+    int32_t output = -1;  // -1: there is none
+  };
+  JoinedLoop joined_;
 };
 
 }  // namespace duet::runtime
