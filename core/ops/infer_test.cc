@@ -178,8 +178,10 @@ TEST(InferVariables, TheHandleCarriesTheShape) {
   const OpDef& assign = ResourceOp(ResourceUse::kAssign);
   EXPECT_EQ(InferText(assign, {{"dtype", kFloat32}}, {{kResource, Shape({2, 3})}, F32({2, 3})}),
             "");
-  EXPECT_EQ(InferText(assign, {{"dtype", kFloat32}}, {{kResource, Shape({2, 3})}, F32({3})}),
-            "the variable is float32[2,3], found a value of float32[3]");
+  EXPECT_EQ(
+      InferText(assign, {{"dtype", kFloat32}}, {{kResource, Shape({2, 3})}, F32({3})}),
+      "the variable is float32[2,3], found a value of float32[3]; a variable keeps its dtype and "
+      "shape: Cast, Reshape or BroadcastTo the value");
 }
 
 // Every op takes its own outputs' number of inputs and refuses others; none of them crashes on
