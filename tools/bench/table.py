@@ -61,6 +61,9 @@ class Table:
         self.rows = []
 
     def row(self, what, threads, duet, against, ratio, bar, met):
+        # The bars are stated for one thread; rows of two show how far a second one carries.
+        if threads != 1:
+            bar, met = '', None
         verdict = '' if met is None else 'met' if met else '**missed**'
         self.rows.append((what, str(threads), duet, against, ratio, bar, verdict))
 
