@@ -246,17 +246,6 @@ std::vector<Row> RowsFor(const OpDef& op) {
   return rows;
 }
 
-Tensor FromInts(DType dtype, const Shape& shape, const std::vector<int64_t>& values) {
-  Tensor t = Tensor::Allocate(dtype, shape);
-  VisitDType(dtype, [&](auto zero) {
-    using T = decltype(zero);
-    for (size_t i = 0; i < values.size(); ++i) {
-      static_cast<T*>(t.mutable_raw_data())[i] = static_cast<T>(values[i]);
-    }
-  });
-  return t;
-}
-
 // The definition of input i; a list takes all that the others leave.
 const ArgDef& ArgOf(const OpDef& op, size_t i, size_t count) {
   size_t at = 0;
@@ -282,7 +271,7 @@ std::optional<OpCase> Make(const OpDef& op, const Row& row, const Binding& types
     const ArgDef& arg = ArgOf(op, i, row.inputs.size());
     const DType dtype = arg.type_attr.empty() ? arg.type : types.at(arg.type_attr);
     const Input& in = row.inputs[i];
-    Tensor t = in.values ? FromInts(dtype, in.shape, *in.values)
+    Tensor t = in.values ? IntTensor(dtype, in.shape, *in.values)
                          : RandomTensor(dtype, in.shape, op.test_low, op.test_high, random);
     if (specials && !in.values) AddSpecials(&t);
     c.inputs.push_back(t);
@@ -357,6 +346,17 @@ std::vector<const OpDef*> TestableOps() {
     ops.push_back(op);
   }
   return ops;
+}
+
+Tensor IntTensor(DType dtype, const Shape& shape, const std::vector<int64_t>& values) {
+  Tensor t = Tensor::Allocate(dtype, shape);
+  VisitDType(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    for (size_t i = 0; i < values.size(); ++i) {
+      static_cast<T*>(t.mutable_raw_data())[i] = static_cast<T>(values[i]);
+    }
+  });
+  return t;
 }
 
 Tensor RandomTensor(DType dtype, const Shape& shape, double low, double high,

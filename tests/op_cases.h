@@ -28,6 +28,9 @@ std::vector<const OpDef*> TestableOps();
 // odd sizes around the vector width, broadcasts). Empty if no row is known for the op.
 std::vector<OpCase> CasesFor(const OpDef& op);
 
+// The given integers as elements, converted to the dtype.
+Tensor IntTensor(DType dtype, const Shape& shape, const std::vector<int64_t>& values);
+
 // Random elements: reals in [low, high), small integers, bools.
 Tensor RandomTensor(DType dtype, const Shape& shape, double low, double high,
                     std::mt19937_64& random);

@@ -37,17 +37,6 @@ const std::vector<OpCase>& CachedCases(const OpDef& op) {
   return it->second;
 }
 
-Tensor IntTensor(DType dtype, const Shape& shape, const std::vector<int64_t>& values) {
-  Tensor t = Tensor::Allocate(dtype, shape);
-  VisitDType(dtype, [&](auto zero) {
-    using T = decltype(zero);
-    for (size_t i = 0; i < values.size(); ++i) {
-      static_cast<T*>(t.mutable_raw_data())[i] = static_cast<T>(values[i]);
-    }
-  });
-  return t;
-}
-
 class Generator {
  public:
   explicit Generator(uint64_t seed) : random_(seed * 0x9E3779B97F4A7C15u + 1) {}
