@@ -24,8 +24,11 @@ constexpr int64_t kMinParallelWork = int64_t{1} << 20;
 constexpr int64_t kMaxPackBytes = int64_t{16} << 20;
 // Bytes of b that tiles may read where they lie, from the level-2 cache.
 constexpr int64_t kMaxDirectBytes = int64_t{512} << 10;
-// Rows of c that one task works on: enough to reuse b, few enough to keep c in the cache.
+// Rows of c that one task works on: enough to reuse b, few enough to keep c in the level-2 cache.
 constexpr int64_t kTaskRows = 112;
+// Where b has no more bytes than this, tasks are so small that a and c take no more, either, and
+// all of them stay in the level-1 cache, for the epilogue too.
+constexpr int64_t kSmallBytes = int64_t{32} << 10;
 // For at most this many rows and at least this long a k, dot products beat packing.
 constexpr int64_t kMaxDotRows = 4;
 constexpr int64_t kMinDotLength = 64;
@@ -157,7 +160,12 @@ class Runner {
   bool Compute(int64_t j, int64_t n, int64_t k0, int64_t k1, const T* b, int64_t b_panel,
                int64_t b_k, const GemmEpilogue* epilogue) {
     const int64_t panels = CeilDiv(n, kernels_.columns);
-    int64_t task_rows = std::max(kTaskRows / kernels_.rows, int64_t{1}) * kernels_.rows;
+    int64_t task_rows = kTaskRows;
+    const int64_t k = k1 - k0, size = sizeof(T);
+    if (n * k * size <= kSmallBytes) {
+      task_rows = std::min(task_rows, kSmallBytes / ((n + k) * size));
+    }
+    task_rows = std::max(task_rows / kernels_.rows, int64_t{1}) * kernels_.rows;
     int64_t task_panels = panels;
     if (pool_ != nullptr) {
       // Three tasks or more for a thread, by rows if there are enough of them.
@@ -171,7 +179,7 @@ class Runner {
     const bool copies = n > 2 * kernels_.columns && CopyPays();
     const bool finishes_rows = epilogue != nullptr && column_tasks == 1;
     For(row_tasks * column_tasks, 1, [&](int64_t begin, int64_t end) {
-      T* a_copy = copies ? copied_a_scratch.Get<T>(task_rows * gemm::kMaxRunStride) : nullptr;
+      T* a_copy = copies ? copied_a_scratch.Get<T>(gemm::CopySize(task_rows)) : nullptr;
       for (int64_t task = begin; task < end; ++task) {
         const int64_t row = task / column_tasks * task_rows;
         const int64_t panel = task % column_tasks * task_panels;

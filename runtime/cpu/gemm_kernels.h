@@ -32,11 +32,20 @@ struct BlockArgs {
   int64_t b_panel, b_k;
   T* c;
   int64_t ldc;
-  T* a_copy;  // null, or room for m * kMaxRunStride elements, to copy each run of a to
+  T* a_copy;  // null, or room for CopySize(m) elements, to copy each run of a to
 };
 
-// A row of a run in a_copy takes this much, at most.
-inline constexpr int64_t kMaxRunStride = kLastRun + 16;
+// The distance between rows (along k), or between values of k, of a run of op(a) in a_copy. Rows
+// are a line more than a power of two apart, so that they do not compete for the same sets of a
+// cache.
+constexpr int64_t CopyStride(bool along_k, int64_t m, int64_t k) {
+  return ((along_k ? k : m) + 15) / 16 * 16 + (along_k ? 16 : 0);
+}
+constexpr int64_t CopySize(int64_t m) {
+  const int64_t along_k = m * CopyStride(true, m, kLastRun);
+  const int64_t along_m = kLastRun * CopyStride(false, m, kLastRun);
+  return along_k > along_m ? along_k : along_m;
+}
 
 template <typename T>
 struct Kernels {
