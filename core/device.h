@@ -41,7 +41,8 @@ class KernelProvider {
   virtual Stats stats() const = 0;
 };
 
-// A matrix product c[m,n] = op(a) * op(b), row-major, contiguous; op transposes.
+// A matrix product c[m,n] = op(a) * op(b), row-major, contiguous; op transposes. With an epilogue c
+// may be null: then the product exists only while the epilogue sees it, panel by panel.
 struct GemmArgs {
   DType dtype;
   bool transpose_a = false, transpose_b = false;
@@ -50,8 +51,9 @@ struct GemmArgs {
   const void* b = nullptr;
   void* c = nullptr;
 };
-// Called on each finished panel of rows [begin, end) of c while it is in cache. May be empty.
-using GemmEpilogue = absl::FunctionRef<void(int64_t begin, int64_t end)>;
+// Called once for each row, in finished panels of rows [begin, end) of c, while they are in cache;
+// `panel` is where row `begin` is, and may be written. May not throw.
+using GemmEpilogue = absl::FunctionRef<void(int64_t begin, int64_t end, void* panel)>;
 
 class Device {
  public:
@@ -64,6 +66,7 @@ class Device {
                        absl::Span<void* const> pointers, int num_threads) = 0;
   // Bits depend on the sizes and transposes alone.
   virtual void Gemm(const GemmArgs& args, int num_threads) = 0;
+  // std::bad_alloc only before the first call of the epilogue.
   virtual void GemmWithEpilogue(const GemmArgs& args, GemmEpilogue epilogue, int num_threads) = 0;
 };
 

@@ -31,8 +31,11 @@ class ReferenceDevice : public Device {
     VisitDType(args.dtype, [&](auto zero) { Multiply<decltype(zero)>(args); });
   }
   void GemmWithEpilogue(const GemmArgs& args, GemmEpilogue epilogue, int num_threads) override {
-    Gemm(args, num_threads);
-    epilogue(0, args.m);
+    GemmArgs whole = args;
+    std::vector<uint64_t> room(args.c == nullptr ? static_cast<size_t>(args.m * args.n) : 0);
+    if (args.c == nullptr) whole.c = room.data();
+    Gemm(whole, num_threads);
+    epilogue(0, args.m, whole.c);
   }
 
  private:

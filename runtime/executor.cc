@@ -55,10 +55,15 @@ class FrameRun {
     for (size_t i = 0; i < instance_.dynamic.size(); ++i) Release(static_cast<int32_t>(i));
   }
 
+  void PointTo(int32_t index, void* data) {
+    for (const auto& [slot, offset] : instance_.dynamic[index].pointers) {
+      pointers_[slot] = static_cast<char*>(data) + offset;
+    }
+  }
+
   void SetDynamic(int32_t index, Tensor value) {
     const DynamicValue& d = instance_.dynamic[index];
-    char* data = static_cast<char*>(const_cast<void*>(value.raw_data()));
-    for (const auto& [slot, offset] : d.pointers) pointers_[slot] = data + offset;
+    PointTo(index, const_cast<void*>(value.raw_data()));
     for (const DynamicValue::TensorUse& use : d.tensors) {
       tensors_[use.slot] = use.same_shape ? value : value.Alias(use.shape);
     }
@@ -84,9 +89,10 @@ class FrameRun {
           RunLoop(instance_.loops[step->index]);
           continue;
         }
-        absl::Status status = RunOther(*step);
+        int32_t node = step->node;
+        absl::Status status = RunOther(*step, &node);
         if (!status.ok()) [[unlikely]]
-          return AtNode(status, step->node);
+          return AtNode(status, node);
       }
     } catch (const Error& e) {
       return AtNode(e.status(), step->node);
@@ -128,12 +134,14 @@ class FrameRun {
       loop.fn(&args);
       return;
     }
-    device_.RunLoop(loop.fn, loop.axis, loop.launch, {pointers_ + loop.first, Count(loop)},
-                    instance_.num_threads);
+    device_.RunLoop(loop.fn, loop.axis, loop.launch, Pointers(loop), instance_.num_threads);
   }
-  static size_t Count(const LoopStep& loop) { return static_cast<size_t>(loop.count); }
+  absl::Span<void* const> Pointers(const LoopStep& loop) const {
+    return {pointers_ + loop.first, static_cast<size_t>(loop.count)};
+  }
 
-  absl::Status RunOther(const Step& step) {
+  // On failure `node` is the one that failed.
+  absl::Status RunOther(const Step& step, int32_t* node) {
     switch (step.kind) {
       case StepKind::kLoop:
         break;
@@ -157,7 +165,7 @@ class FrameRun {
         break;
       }
       case StepKind::kUpdate:
-        return Update(instance_.variables[step.index]);
+        return Update(instance_.updates[step.index], node);
     }
     return absl::OkStatus();
   }
@@ -167,27 +175,66 @@ class FrameRun {
     args.a = pointers_[product.first];
     args.b = pointers_[product.first + 1];
     args.c = pointers_[product.first + 2];
-    if (product.epilogue < 0) {
+    if (product.epilogues.empty()) {
       device_.Gemm(args, instance_.num_threads);
       return;
     }
-    const LoopStep& loop = instance_.loops[product.epilogue];
-    const loop::Launch& launch = loop.launch;
-    const absl::Span<void* const> pointers(pointers_ + loop.first, Count(loop));
-    const int64_t units = loop::NumUnits(loop.axis, launch);
     // Units are rows except when there is only one.
-    const bool by_rows = launch.outer.empty() && launch.rows == args.m && units == args.m;
+    bool by_rows = true;
+    for (int32_t epilogue : product.epilogues) {
+      const LoopStep& loop = instance_.loops[epilogue];
+      by_rows = by_rows && loop.launch.outer.empty() && loop.launch.rows == args.m &&
+                loop::NumUnits(loop.axis, loop.launch) == args.m;
+    }
     if (!by_rows) {
       device_.Gemm(args, instance_.num_threads);
-      device_.RunLoop(loop.fn, loop.axis, launch, pointers, instance_.num_threads);
+      for (int32_t epilogue : product.epilogues) {
+        const LoopStep& loop = instance_.loops[epilogue];
+        device_.RunLoop(loop.fn, loop.axis, loop.launch, Pointers(loop), instance_.num_threads);
+      }
       return;
     }
     device_.GemmWithEpilogue(
         args,
-        [&](int64_t begin, int64_t end) {
-          loop::RunUnits(loop.fn, loop.axis, launch, pointers, begin, end);
+        [&](int64_t begin, int64_t end, void* panel) {
+          for (int32_t epilogue : product.epilogues) {
+            RunOnPanel(product, instance_.loops[epilogue], begin, end, panel);
+          }
         },
         instance_.num_threads);
+  }
+
+  // Rows [begin, end) of an epilogue; several threads are at different rows at once.
+  void RunOnPanel(const ProductStep& product, const LoopStep& loop, int64_t begin, int64_t end,
+                  void* panel) const {
+    const auto count = static_cast<size_t>(loop.count);
+    absl::InlinedVector<void*, 32> pointers(pointers_ + loop.first, pointers_ + loop.first + count);
+    const loop::Launch& launch = loop.launch;
+    for (Slot slot : product.panel_slots) {
+      if (slot < loop.first || slot >= loop.first + loop.count) continue;
+      // As if the product began where its first row would be.
+      const auto k = static_cast<size_t>(slot - loop.first);
+      pointers[k] = Moved(panel, -begin * launch.layouts[k].row);
+    }
+    if (!loop.flat) {
+      loop::RunUnits(loop.fn, loop.axis, launch, pointers, begin, end);
+      return;
+    }
+    for (size_t k = 0; k < count; ++k) {
+      pointers[k] = Moved(pointers[k], begin * launch.layouts[k].row);
+    }
+    const loop::KernelArgs flat{1,
+                                (end - begin) * launch.inner,
+                                0,
+                                pointers.data(),
+                                loop.row_strides.data(),
+                                loop.inner_strides.data()};
+    loop.fn(&flat);
+  }
+
+  // In integers, because what has no elements may be null.
+  static void* Moved(void* pointer, int64_t bytes) {
+    return reinterpret_cast<void*>(reinterpret_cast<intptr_t>(pointer) + bytes);
   }
 
   absl::Status RunCall(const CallStep& call, StepKind kind) {
@@ -222,26 +269,54 @@ class FrameRun {
     return absl::OkStatus();
   }
 
-  absl::Status Update(const VariableStep& v) {
-    for (int32_t read : v.release) Release(read);
-    const std::lock_guard lock(v.variable->update_mutex());
-    Tensor value = v.variable->Take();
-    if (!value.defined()) return Uninitialised(*v.variable);
-    Tensor result;
-    if (!value.OwnsElementsAlone()) {
-      try {
-        result = Tensor::Allocate(value.dtype(), value.shape());
-      } catch (...) {
-        v.variable->Assign(std::move(value));
-        throw;
+  absl::Status Update(const UpdateStep& update, int32_t* node) {
+    absl::InlinedVector<std::unique_lock<std::mutex>, 2> locks;
+    for (std::mutex* mutex : update.locks) locks.emplace_back(*mutex);
+    absl::InlinedVector<Tensor, 2> before(update.targets.size()), after(update.targets.size());
+    const auto put_back = [&] {
+      for (size_t i = 0; i < before.size(); ++i) {
+        if (before[i].defined()) update.targets[i].variable->Assign(std::move(before[i]));
       }
+    };
+    try {
+      for (size_t i = 0; i < update.targets.size(); ++i) {
+        const UpdateStep::Target& t = update.targets[i];
+        before[i] = t.variable->Take();
+        if (!before[i].defined()) {
+          put_back();
+          *node = t.node;
+          return Uninitialised(*t.variable);
+        }
+        for (int32_t done : t.release) Release(done);
+        // Its pointers stay valid: they lead to the memory that `before` holds.
+        if (t.read >= 0 && dynamic_[t.read].raw_data() == before[i].raw_data()) Release(t.read);
+        after[i] = before[i].OwnsElementsAlone()
+                       ? before[i]
+                       : Tensor::Allocate(before[i].dtype(), before[i].shape());
+        void* const result = after[i].mutable_raw_data();
+        if (t.value >= 0) {
+          PointTo(t.value, result);
+        } else {
+          pointers_[t.old] = const_cast<void*>(before[i].raw_data());
+          pointers_[t.result] = result;
+        }
+      }
+      if (update.product >= 0) {
+        RunProduct(instance_.products[update.product]);
+      } else {
+        RunLoop(instance_.loops[update.loop]);
+      }
+    } catch (...) {
+      put_back();
+      throw;
     }
-    void** pointers = pointers_ + v.loop.first;
-    pointers[0] = const_cast<void*>(value.raw_data());
-    pointers[v.loop.count - 1] =
-        result.defined() ? result.mutable_raw_data() : value.mutable_raw_data();
-    RunLoop(v.loop);
-    v.variable->Assign(result.defined() ? std::move(result) : std::move(value));
+    for (size_t i = 0; i < update.targets.size(); ++i) {
+      update.targets[i].variable->Assign(after[i]);
+    }
+    for (size_t i = 0; i < update.targets.size(); ++i) {
+      const int32_t value = update.targets[i].value;
+      if (value >= 0) SetDynamic(value, std::move(after[i]));
+    }
     return absl::OkStatus();
   }
 
@@ -349,10 +424,14 @@ std::vector<std::string> Executor::DescribeKernels() {
     const bool kernel = step.kind == StepKind::kLoop || step.kind == StepKind::kProduct ||
                         step.kind == StepKind::kUpdate;
     if (!kernel || step.node < 0) continue;
-    std::vector<int32_t> nodes = nodes_of(step.node);
-    if (step.kind == StepKind::kUpdate && instance.variables[step.index].computes_delta) {
-      const std::vector<int32_t> delta = nodes_of(graph.node(step.node).inputs[1].node);
-      nodes.insert(nodes.begin(), delta.begin(), delta.end());
+    std::vector<int32_t> nodes;
+    if (step.kind == StepKind::kUpdate) {
+      for (int32_t node : instance.updates[step.index].nodes) {
+        const std::vector<int32_t> more = nodes_of(node);
+        nodes.insert(nodes.end(), more.begin(), more.end());
+      }
+    } else {
+      nodes = nodes_of(step.node);
     }
     std::string names;
     std::vector<std::string> lines;

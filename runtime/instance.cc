@@ -37,9 +37,6 @@ absl::Status FindKernels(const StepBuilder& builder, bool fast_math, Instance* i
     LoopStep& loop = instance->loops[i];
     if (loop.fn == nullptr) wanted.emplace_back(&loop, add(builder.programs[i]));
   }
-  for (const auto& [index, program] : builder.update_programs) {
-    wanted.emplace_back(&instance->variables[static_cast<size_t>(index)].loop, add(program));
-  }
   if (programs.empty()) return absl::OkStatus();
   DUET_ASSIGN_OR_RETURN(std::vector<loop::KernelFn> kernels,
                         CpuDevice().kernels().GetAll(programs, fast_math));
@@ -129,6 +126,7 @@ void Resolve(const StepBuilder& builder, const Placement& placement, Instance* i
         instance->dynamic[value.dynamic].pointers.push_back({slot, offset});
         break;
       default:
+        InternalCheck(value.kind == Value::Kind::kArena, "a pointer leads to no value");
         instance->arena_pointers.push_back({slot, placement.Offset(id) + offset});
     }
   }
@@ -173,22 +171,28 @@ void AddFetches(const StepBuilder& builder, const Plan& plan, Instance* instance
   }
 }
 
-// What reads of a variable are done when an update of it comes.
+// What shares memory with a variable and is done when an update of it comes.
 void AddReleases(const StepBuilder& builder, Instance* instance) {
   std::vector<int32_t> last_use(instance->dynamic.size(), -1);
   for (const Value& v : builder.values) {
     if (v.dynamic >= 0) last_use[v.dynamic] = v.last;
   }
-  absl::flat_hash_map<const VariableState*, std::vector<int32_t>> reads;
+  absl::flat_hash_map<const VariableState*, std::vector<int32_t>> sharing;
   for (size_t s = 0; s < instance->steps.size(); ++s) {
     const Step& step = instance->steps[s];
-    if (step.kind == StepKind::kRead) {
-      const VariableStep& read = instance->variables[step.index];
-      reads[read.variable].push_back(read.value);
+    const auto now = static_cast<int32_t>(s);
+    if (step.kind == StepKind::kRead || step.kind == StepKind::kAssign) {
+      const VariableStep& v = instance->variables[step.index];
+      if (v.value >= 0) sharing[v.variable].push_back(v.value);
     } else if (step.kind == StepKind::kUpdate) {
-      VariableStep& update = instance->variables[step.index];
-      for (int32_t value : reads[update.variable]) {
-        if (last_use[value] < static_cast<int32_t>(s)) update.release.push_back(value);
+      for (UpdateStep::Target& t : instance->updates[step.index].targets) {
+        std::vector<int32_t>& values = sharing[t.variable];
+        for (int32_t value : values) {
+          if (last_use[value] < now) t.release.push_back(value);
+        }
+        // A read that is used later keeps its memory.
+        if (t.read >= 0 && last_use[t.read] > now) t.read = -1;
+        if (t.value >= 0) values.push_back(t.value);
       }
     }
   }

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "core/device.h"
 #include "core/op_def.h"
@@ -40,17 +42,21 @@ struct LoopStep {
   loop::KernelFn fn = nullptr;
   loop::Axis axis = loop::Axis::kNone;
   bool direct = false;  // one call on this thread does it all
+  bool flat = false;    // some rows can be run as a single long one
   Slot first = 0;
   int32_t count = 0;
   loop::Launch launch;
   std::vector<int64_t> row_strides, inner_strides;  // of the layouts, when direct
 };
 
-// A matrix product of the slots first, first + 1 into first + 2.
+// A matrix product of the slots first, first + 1 into first + 2, and the loops that run on each of
+// its panels of rows, in turn.
 struct ProductStep {
   GemmArgs args;
   Slot first = 0;
-  int32_t epilogue = -1;  // a LoopStep, run on panels of rows
+  absl::InlinedVector<int32_t, 2> epilogues;  // LoopSteps
+  // If the product has no memory of its own: the loops' slots that lead to it, panel by panel.
+  std::vector<Slot> panel_slots;
 };
 
 // An op's kernel (kKernel), the op as eager runs it (kExecute) or its data check (kCheck) on the
@@ -63,16 +69,32 @@ struct CallStep {
 };
 
 // kRead: dynamic value `value` becomes the variable's. kAssign: the variable becomes that value.
-// kUpdate: the variable becomes `loop` of it and the delta (or of what the delta is computed from),
-// in place if nobody else holds its value. Its value is the loop's first operand.
 struct VariableStep {
   VariableState* variable = nullptr;
   int32_t value = -1;
   Slot tensor = -1;  // kAssign of what is no dynamic value: where its tensor is
-  LoopStep loop;
-  bool computes_delta = false;  // kUpdate: the loop includes the ops that give the delta
-  // Reads of this variable that are done before an update: let go, so that it can be in place.
-  std::vector<int32_t> release;
+};
+
+// kUpdate: variables become what is computed from their values: in place, if nobody else holds
+// them.
+struct UpdateStep {
+  struct Target {
+    VariableState* variable = nullptr;
+    int32_t node = -1;  // for errors
+    // An update by a delta: the slots where the variable's value is and where the new one goes.
+    Slot old = -1, result = -1;
+    // An assignment: the dynamic value that the variable becomes, and the read of it that the loop
+    // has at hand (a dynamic value). It is overwritten if it still is what the variable holds.
+    int32_t value = -1, read = -1;
+    // Other dynamic values that share memory with the variable and are done: let go, so that the
+    // update can be in place.
+    std::vector<int32_t> release;
+  };
+  std::vector<Target> targets;     // in the order of their assignments
+  std::vector<std::mutex*> locks;  // the targets' update mutexes, in the order of locking
+  // What computes the new values: a product with its epilogues, or a loop.
+  int32_t product = -1, loop = -1;
+  std::vector<int32_t> nodes;  // that are computed, for a listing: each stands for its group
 };
 
 // A value whose tensor differs from run to run: fed, read from a variable, or made for the caller
@@ -115,6 +137,7 @@ struct Instance {
   std::vector<ProductStep> products;
   std::vector<CallStep> calls;
   std::vector<VariableStep> variables;
+  std::vector<UpdateStep> updates;
 
   // Feed i is dynamic value i.
   std::vector<DynamicValue> dynamic;

@@ -83,6 +83,46 @@ TEST(SessionConcurrentTest, UpdatesOfOneVariableAllCount) {
   EXPECT_EQ(v.Read().data<float>()[999], 300.0f);
 }
 
+// Steps that update two variables at once, in either order: none waits for the other forever, all
+// updates count, and no read sees the middle of one.
+TEST(FunctionConcurrentTest, StepsThatUpdateTheSameTwoVariables) {
+  const Tensor x = Ones({1, 40}), y = Ones({1, 30});
+  Variable a(Zeros({40, 30}), "a"), b(Zeros({40, 30}), "b");
+  const auto step_of = [&](Variable& first, Variable& second) {
+    return [&](const Tensor& p, const Tensor& q) {
+      const Tensor product = MatMul(p, q, /*transpose_a=*/true);
+      first.AssignAdd(product);
+      second.AssignSub(product);
+      return Sum(p);
+    };
+  };
+  Function up(step_of(a, b)), down(step_of(b, a));
+  Function read([&](const Tensor&) { return std::vector<Tensor>{a.Read(), b.Read()}; });
+  constexpr int kCalls = 200;
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < kCalls; ++i) {
+        up(x, y);
+        down(x, y);
+        up(x, y);
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    for (int i = 0; i < kCalls; ++i) {
+      for (const Tensor& t : read(x)) {
+        for (float f : t.data<float>()) wrong += f != t.data<float>()[0];
+      }
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(a.Read().data<float>()[1199], 3.0f * kCalls);
+  EXPECT_EQ(b.Read().data<float>()[0], -3.0f * kCalls);
+}
+
 TEST(FunctionConcurrentTest, ThreadsShareTraces) {
   Function f([](const Tensor& a, const Tensor& b) { return Sum(a * b); });
   std::atomic<int> wrong{0};

@@ -13,6 +13,19 @@ namespace {
 // A launch this small runs at once on the calling thread.
 constexpr int64_t kDirectPoints = int64_t{1} << 15;
 
+// True if in all operands and outputs the next row is where the row ends, and positions do not
+// count.
+bool IsFlat(const loop::Program& program, const loop::Launch& launch) {
+  for (const loop::Launch::Layout& layout : launch.layouts) {
+    if (layout.row != layout.inner * launch.inner) return false;
+  }
+  const auto& instrs = program.body.instrs;
+  return program.body.axis == loop::Axis::kNone && launch.outer.empty() &&
+         std::none_of(instrs.begin(), instrs.end(), [](const loop::Instr& instr) {
+           return instr.code == loop::Code::kIndexInner;
+         });
+}
+
 }  // namespace
 
 StepBuilder::StepBuilder(const Plan& plan, const Concrete& concrete, Instance* instance)
@@ -133,6 +146,7 @@ void StepBuilder::MakeDynamic(int32_t value, bool allocated) {
 }
 
 void StepBuilder::AddStep(StepKind kind, size_t index, int32_t node) {
+  assigned_.clear();
   instance_.steps.push_back({kind, static_cast<int32_t>(index), node});
 }
 
@@ -172,6 +186,7 @@ LoopStep StepBuilder::MakeLoop(const loop::Program& program, const loop::Launch&
   loop.launch = launch;
   loop.first = static_cast<Slot>(pointer_slots.size());
   loop.count = static_cast<int32_t>(count);
+  loop.flat = IsFlat(program, launch);
   const bool one_thread = instance_.num_threads == 1;
   loop.direct = launch.outer.empty() && (one_thread || launch.points() < kDirectPoints);
   for (const loop::Launch::Layout& layout : launch.layouts) {
@@ -302,6 +317,16 @@ bool StepBuilder::EmitGroup(const Unit& unit, const compiler::LowerContext& cont
       JoinsUpdate(group.loop.program, group.loop.launch, operands, outputs[0])) {
     return true;
   }
+  if (product) {
+    product_ = {.first = static_cast<Slot>(pointer_slots.size())};
+    product_.outputs.assign(outputs.begin(), outputs.end());
+    for (size_t k = 0; k < operands.size(); ++k) {
+      if (operands[k].value != result) continue;
+      product_.slots.push_back(product_.first + static_cast<Slot>(k));
+    }
+  }
+  overwritable_.clear();
+  overwritable_step_ = step();
   for (size_t k = 0; k < operands.size() && k < group.loop.in_place.size(); ++k) {
     const int target = group.loop.in_place[k];
     if (target < 0) continue;
@@ -310,10 +335,15 @@ bool StepBuilder::EmitGroup(const Unit& unit, const compiler::LowerContext& cont
     for (size_t j = 0; j < operands.size(); ++j) {
       alone = alone && (j == k || values[operands[j].value].root != root);
     }
-    // Also not what the product itself still reads.
-    if (alone && !product) {
+    if (product) {
+      // The product reads its inputs to the end.
+      for (const NodeOutput& in : graph_.node(group.contraction).inputs) {
+        alone = alone && values[Id(in)].root != root;
+      }
+    } else if (alone) {
       in_place.push_back({step(), operands[k].value, outputs[static_cast<size_t>(target)]});
     }
+    if (alone) overwritable_.push_back(operands[k].value);
   }
   const int32_t index = AddLoop(group.loop.program, group.loop.launch, operands, outputs);
   if (product) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -15,9 +16,10 @@
 
 namespace duet::runtime {
 
-// A value while an instance is made: an output of a node (by output id), or a temporary.
+// A value while an instance is made: an output of a node (by output id), or a temporary. A kPanel
+// value is a matrix product that exists only panel by panel, within its step.
 struct Value {
-  enum class Kind : uint8_t { kNone, kConstant, kDynamic, kArena };
+  enum class Kind : uint8_t { kNone, kConstant, kDynamic, kArena, kPanel };
   Kind kind = Kind::kNone;
   int32_t root = -1;  // the value whose memory it shares; itself if it has its own
   ValueSpec spec;
@@ -54,8 +56,6 @@ class StepBuilder {
   std::vector<InPlace> in_place;
   // For each loop step, its program.
   std::vector<loop::Program> programs;
-  // The same for loops of updates: positions in instance->variables.
-  std::vector<std::pair<int32_t, loop::Program>> update_programs;
 
   const Value& Root(int32_t value) const { return values[values[value].root]; }
 
@@ -70,7 +70,10 @@ class StepBuilder {
   void PlaceLeaves();
   void FindEscaping();
 
-  int32_t step() const { return static_cast<int32_t>(instance_.steps.size()); }
+  // The step that is being emitted.
+  int32_t step() const {
+    return static_cast<int32_t>(instance_.steps.size()) - (joins_last_ ? 1 : 0);
+  }
   void AddStep(StepKind kind, size_t index, int32_t node);
   // The value is read or written by the step about to be added.
   void Use(int32_t value);
@@ -93,11 +96,22 @@ class StepBuilder {
   void EmitCall(int32_t node, StepKind kind);
   void EmitCheck(int32_t node, const Unit& unit);
   absl::Status EmitVariable(int32_t node);
-  absl::Status EmitUpdate(int32_t node, VariableStep* update);
+  bool EmitForwardedRead(int32_t node);
+  bool EmitAssignInPlace(int32_t node);
+  absl::Status EmitUpdate(int32_t node);
   // True if the unit after this one updates a variable by `output`, which nothing else uses, and
   // the loop that computes it was put by to become one with the update's.
   bool JoinsUpdate(const loop::Program& program, const loop::Launch& launch,
                    absl::Span<const SlotUse> operands, int32_t output);
+  // True if an update by a loop can run on the panels of the last step's product; `launch` then
+  // walks rows of the product.
+  bool JoinsProduct(int32_t node, absl::Span<const SlotUse> operands, loop::Launch* launch);
+  bool EndsHere(int32_t node) const;
+  UpdateStep& LastStepAsUpdate();
+  void AddTarget(UpdateStep* update, UpdateStep::Target target);
+  bool IsReadOf(int32_t value, const VariableState* variable) const;
+  // The last product's value loses its memory: loops see it panel by panel.
+  void KeepInPanels(int32_t root);
   // The loop of `program`, run over `launch` on `count` pointers from the next slot on.
   LoopStep MakeLoop(const loop::Program& program, const loop::Launch& launch, size_t count) const;
   // A loop of `operands` into `outputs`; returns its place in instance_.loops.
@@ -123,6 +137,23 @@ class StepBuilder {
     int32_t output = -1;  // -1: there is none
   };
   JoinedLoop joined_;
+  // The last step's matrix product, for the updates that may join it.
+  struct LastProduct {
+    int32_t step = -1;
+    int32_t unit = -1;
+    int32_t result = -1;           // the product's value
+    std::vector<int32_t> outputs;  // of the epilogue
+    std::vector<Slot> slots;       // of the epilogue's operands that are the product
+    Slot first = 0;                // of all its slots
+  };
+  LastProduct product_;
+  // Operands that any output with elements of the same size may overwrite, of the last loop (or
+  // epilogue, if its product is kept in panels), which is step overwritable_step_.
+  std::vector<int32_t> overwritable_;
+  int32_t overwritable_step_ = -1;
+  // Variables that the last step assigns, and the values they get.
+  std::vector<std::pair<const VariableState*, int32_t>> assigned_;
+  bool joins_last_ = false;  // what is emitted becomes part of the last step
 };
 
 }  // namespace duet::runtime

@@ -71,6 +71,8 @@ absl::Status StepBuilder::EmitElementwise(int32_t i) {
   DUET_RETURN_IF_ERROR(loop::PlanLaunch(ElementwiseBody(*node.op, node.attrs, dtypes, spec.dtype),
                                         {spec.shape, 0, 0}, strides, {&out, 1}, &program, &launch));
   if (JoinsUpdate(program, launch, operands, output)) return absl::OkStatus();
+  overwritable_.clear();
+  overwritable_step_ = step();
   for (const SlotUse& o : operands) {
     const ValueSpec& s = values[o.value].spec;
     bool fits = s.shape == spec.shape && SizeOf(s.dtype) == SizeOf(spec.dtype);
@@ -78,7 +80,9 @@ absl::Status StepBuilder::EmitElementwise(int32_t i) {
       const bool shared = values[other.value].root == values[o.value].root;
       fits = fits && (!shared || values[other.value].spec.shape == spec.shape);
     }
-    if (fits) in_place.push_back({step(), o.value, output});
+    if (!fits) continue;
+    in_place.push_back({step(), o.value, output});
+    overwritable_.push_back(o.value);
   }
   const int32_t index = AddLoop(program, launch, operands, {&output, 1});
   AddStep(StepKind::kLoop, static_cast<size_t>(index), i);
@@ -189,7 +193,7 @@ absl::Status StepBuilder::EmitReduction(int32_t i) {
   return absl::OkStatus();
 }
 
-// False, without a step, if the product is not one of two matrices.
+// False, without a step, if the product is not one of two matrices. `epilogue` is a loop or -1.
 bool StepBuilder::EmitProduct(int32_t i, int32_t result, int32_t epilogue) {
   const Node& node = graph_.node(i);
   const ValueSpec& a = values[Id(node.inputs[0])].spec;
@@ -208,14 +212,18 @@ bool StepBuilder::EmitProduct(int32_t i, int32_t result, int32_t epilogue) {
   product.args.k = a.shape.dim(product.args.transpose_a ? 0 : 1);
   product.args.n = b.shape.dim(product.args.transpose_b ? 0 : 1);
   product.first = static_cast<Slot>(pointer_slots.size());
-  product.epilogue = epilogue;
+  if (epilogue >= 0) product.epilogues.push_back(epilogue);
   for (const NodeOutput& in : node.inputs) {
     Use(Id(in));
     AddPointer(Id(in), 0);
   }
   Define(result);
   AddPointer(result, 0);
-  instance_.products.push_back(product);
+  if (epilogue < 0) product_ = {.first = product.first};
+  product_.step = step();
+  product_.unit = unit_of_[i];
+  product_.result = result;
+  instance_.products.push_back(std::move(product));
   ++instance_.kernels;
   AddStep(StepKind::kProduct, instance_.products.size() - 1, i);
   return true;
@@ -267,140 +275,6 @@ void StepBuilder::EmitCheck(int32_t i, const Unit& unit) {
   }
   instance_.calls.push_back(std::move(call));
   AddStep(StepKind::kCheck, instance_.calls.size() - 1, i);
-}
-
-absl::Status StepBuilder::EmitVariable(int32_t i) {
-  const Node& node = graph_.node(i);
-  VariableStep v;
-  v.variable = plan_.variable(i).get();
-  switch (node.op->resource) {
-    case ResourceUse::kRead: {
-      const int32_t output = Id({i, 0});
-      MakeDynamic(output, /*allocated=*/false);
-      values[output].first = step();
-      values[output].last = step();
-      v.value = values[output].dynamic;
-      instance_.variables.push_back(std::move(v));
-      AddStep(StepKind::kRead, instance_.variables.size() - 1, i);
-      return absl::OkStatus();
-    }
-    case ResourceUse::kAssign: {
-      const int32_t value = Id(node.inputs[1]);
-      Use(value);
-      const Value& root = Root(value);
-      if (root.kind == Value::Kind::kConstant || !(root.spec.shape == values[value].spec.shape)) {
-        // Through the tensor table, where it has its own shape.
-        v.tensor = static_cast<Slot>(tensor_slots.size());
-        AddTensor(value, values[value].spec, false);
-      } else {
-        InternalCheck(root.kind == Value::Kind::kDynamic, "an assigned value is planned away");
-        v.value = root.dynamic;
-      }
-      instance_.variables.push_back(std::move(v));
-      AddStep(StepKind::kAssign, instance_.variables.size() - 1, i);
-      return absl::OkStatus();
-    }
-    case ResourceUse::kAssignAdd:
-    case ResourceUse::kAssignSub:
-      return EmitUpdate(i, &v);
-    default:
-      throw InternalError("a resource op of an unknown kind");
-  }
-}
-
-// Values do not change once they are computed, so a loop can run later than its unit. What it reads
-// then lives longer, though; next to the update that is not more memory than the delta would need.
-bool StepBuilder::JoinsUpdate(const loop::Program& program, const loop::Launch& launch,
-                              absl::Span<const SlotUse> operands, int32_t output) {
-  if (!fuses_ || next_unit_ == nullptr || next_unit_->size() != 1 || fetched_[output]) {
-    return false;
-  }
-  const int32_t next = next_unit_->front();
-  const Node& node = graph_.node(next);
-  const bool update =
-      node.op->resource == ResourceUse::kAssignAdd || node.op->resource == ResourceUse::kAssignSub;
-  if (!update || Id(node.inputs[1]) != output || users_[output].size() != 1) return false;
-  const ValueSpec& spec = values[output].spec;
-  const loop::Launch::Layout& layout = launch.layouts.back();
-  if (program.body.axis != loop::Axis::kNone || spec.shape.num_elements() == 0 ||
-      layout.inner != static_cast<int64_t>(SizeOf(spec.dtype))) {
-    return false;
-  }
-  // A read of the variable is let go before the update, which could not be in place otherwise.
-  const VariableState* variable = plan_.variable(next).get();
-  for (const SlotUse& o : operands) {
-    const int32_t dynamic = Root(o.value).dynamic;
-    for (const VariableStep& v : instance_.variables) {
-      if (dynamic >= 0 && v.value == dynamic && v.variable == variable) return false;
-    }
-  }
-  joined_ = {program, launch, {operands.begin(), operands.end()}, output};
-  return true;
-}
-
-absl::Status StepBuilder::EmitUpdate(int32_t i, VariableStep* update) {
-  const Node& node = graph_.node(i);
-  const int32_t delta = Id(node.inputs[1]);
-  const ValueSpec spec = values[delta].spec;
-  const bool joined = joined_.output == delta;
-  // The variable's value is operand and instruction 0. Those of the joined loop follow it, each one
-  // place later than it was; without one, operand 1 is the delta.
-  loop::Body body;
-  body.operands = {spec.dtype};
-  loop::Builder builder(&body);
-  const loop::Builder::Value old = builder.Load(0);
-  loop::Builder::Value change = -1;
-  if (joined) {
-    const loop::Body& from = joined_.program.body;
-    body.operands.insert(body.operands.end(), from.operands.begin(), from.operands.end());
-    for (loop::Instr instr : from.instrs) {
-      for (int32_t* use : {&instr.a, &instr.b, &instr.c}) {
-        if (*use >= 0) ++*use;
-      }
-      body.instrs.push_back(instr);
-    }
-    change = from.outputs[0].value + 1;
-  } else {
-    body.operands.push_back(spec.dtype);
-    change = builder.Load(1);
-  }
-  const bool add = node.op->resource == ResourceUse::kAssignAdd;
-  body.outputs = {{builder.Binary(add ? loop::Code::kAdd : loop::Code::kSub, old, change)}};
-  loop::Program program;
-  loop::Launch launch;
-  absl::InlinedVector<SlotUse, 4> operands;
-  if (joined) {
-    program.body = std::move(body);
-    program.inner = std::move(joined_.program.inner);
-    program.inner.insert(program.inner.begin(), loop::Stride::kUnit);
-    launch = std::move(joined_.launch);
-    const loop::Launch::Layout layout = launch.layouts.back();
-    launch.layouts.insert(launch.layouts.begin(), layout);
-    operands.assign(joined_.operands.begin(), joined_.operands.end());
-    joined_ = {};
-  } else {
-    const loop::Strides strides = ContiguousStrides(spec.shape);
-    const loop::Strides both[] = {strides, strides};
-    DUET_RETURN_IF_ERROR(
-        loop::PlanLaunch(body, {spec.shape, 0, 0}, both, {&strides, 1}, &program, &launch));
-    operands.push_back({delta, 0});
-  }
-  update->loop = MakeLoop(program, launch, operands.size() + 2);
-  // A launch without points has no unit for a thread to run.
-  update->loop.direct = update->loop.direct && spec.shape.num_elements() > 0;
-  update->computes_delta = joined;
-  pointer_slots.push_back({-1, 0});
-  for (const SlotUse& o : operands) {
-    Use(o.value);
-    AddPointer(o.value, o.offset);
-  }
-  pointer_slots.push_back({-1, 0});
-  ++instance_.kernels;
-  update_programs.emplace_back(static_cast<int32_t>(instance_.variables.size()),
-                               std::move(program));
-  instance_.variables.push_back(std::move(*update));
-  AddStep(StepKind::kUpdate, instance_.variables.size() - 1, i);
-  return absl::OkStatus();
 }
 
 }  // namespace duet::runtime

@@ -86,8 +86,8 @@ class Cpu final : public Device {
   void GemmWithEpilogue(const GemmArgs& args, duet::GemmEpilogue epilogue,
                         int num_threads) override {
     cpu::GemmEpilogue adapted;
-    adapted.run = [](void* context, int64_t begin, int64_t end) {
-      (*static_cast<duet::GemmEpilogue*>(context))(begin, end);
+    adapted.run = [](void* context, int64_t begin, int64_t end, void* rows) {
+      (*static_cast<duet::GemmEpilogue*>(context))(begin, end, rows);
     };
     adapted.context = &epilogue;
     Product(args, &adapted, num_threads);

@@ -3,10 +3,13 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <type_traits>
+#include <vector>
 
 #include "runtime/cpu/gemm_kernels.h"
 
@@ -28,7 +31,7 @@ constexpr int64_t kMaxDirectBytes = int64_t{512} << 10;
 constexpr int64_t kTaskRows = 112;
 // Where b has no more bytes than this, tasks are so small that a and c take no more, either, and
 // all of them stay in the level-1 cache, for the epilogue too.
-constexpr int64_t kSmallBytes = int64_t{32} << 10;
+constexpr int64_t kSmallBytes = int64_t{24} << 10;
 // For at most this many rows and at least this long a k, dot products beat packing.
 constexpr int64_t kMaxDotRows = 4;
 constexpr int64_t kMinDotLength = 64;
@@ -51,6 +54,14 @@ class Scratch {
 
   template <typename T>
   T* Get(int64_t count) {
+    T* data = TryGet<T>(count);
+    if (data == nullptr) throw std::bad_alloc();
+    return data;
+  }
+
+  // Null if there is no memory.
+  template <typename T>
+  T* TryGet(int64_t count) {
     size_t bytes = static_cast<size_t>(count) * sizeof(T);
     const size_t page = bytes < kHugePage ? 4096 : kHugePage;
     bytes = (bytes + page - 1) / page * page;
@@ -58,7 +69,7 @@ class Scratch {
       std::free(data_);
       bytes_ = 0;
       data_ = std::aligned_alloc(page, bytes);
-      if (data_ == nullptr) throw std::bad_alloc();
+      if (data_ == nullptr) return nullptr;
       bytes_ = bytes;
 #if defined(__linux__)
       if (page == kHugePage) madvise(data_, bytes, MADV_HUGEPAGE);  // advice only: may be refused
@@ -76,6 +87,7 @@ class Scratch {
 
 thread_local Scratch packed_b_scratch;
 thread_local Scratch copied_a_scratch;
+thread_local Scratch rows_scratch;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -92,6 +104,26 @@ struct Problem {
   int64_t ldc;
 };
 
+// Room for the rows of a c that has none, for as many tasks as run at the same time.
+template <typename T>
+class Rooms {
+ public:
+  Rooms(int64_t count, int64_t size)
+      : data_(rows_scratch.Get<T>(count * size)), size_(size), taken_(count) {}
+  int64_t Take() {
+    for (size_t i = 0;; i = (i + 1) % taken_.size()) {
+      if (!taken_[i].exchange(true, std::memory_order_acquire)) return static_cast<int64_t>(i);
+    }
+  }
+  void Return(int64_t room) { taken_[room].store(false, std::memory_order_release); }
+  T* data(int64_t room) const { return data_ + room * size_; }
+
+ private:
+  T* const data_;
+  const int64_t size_;
+  std::vector<std::atomic<bool>> taken_;
+};
+
 template <typename T>
 class Runner {
  public:
@@ -102,24 +134,27 @@ class Runner {
     }
   }
 
+  // Whether all of the product can be computed some rows at a time, so that it needs no c.
+  bool FinishesRows() const { return !Dots() && (!Packs() || BytesOfB() <= kMaxPackBytes); }
+
   // Returns whether `epilogue` has run.
   bool Run(const GemmEpilogue* epilogue) {
-    if (p_.b_k == 1 && p_.a_k == 1 && p_.m <= kMaxDotRows && p_.k >= kMinDotLength) {
+    if (Dots()) {
       For(p_.n, 16, [&](int64_t begin, int64_t end) {
         kernels_.dot(p_.m, end - begin, p_.k, p_.a, p_.a_row, p_.b + begin * p_.b_column,
                      p_.b_column, p_.c + begin, p_.ldc);
       });
       return false;
     }
-    const int64_t bytes = p_.n * p_.k * static_cast<int64_t>(sizeof(T));
-    const bool packs = p_.b_column != 1 || (bytes > kMaxDirectBytes && p_.m > 3 * kernels_.rows);
-    if (!packs) return Compute(0, p_.n, 0, p_.k, p_.b, kernels_.columns, p_.b_k, epilogue);
+    if (!Packs()) return Compute(0, p_.n, 0, p_.k, p_.b, kernels_.columns, p_.b_k, epilogue);
 
     // All of k at once where that fits, else some runs of it.
-    int64_t k_part = p_.k;
-    if (bytes > kMaxPackBytes) k_part = std::min<int64_t>(k_part, 8 * gemm::kRun);
-    const int64_t fit = kMaxPackBytes / (k_part * static_cast<int64_t>(sizeof(T)));
-    const int64_t n_part = std::max(fit / kernels_.columns, int64_t{1}) * kernels_.columns;
+    int64_t k_part = p_.k, n_part = p_.n;
+    if (BytesOfB() > kMaxPackBytes) {
+      k_part = std::min<int64_t>(k_part, 8 * gemm::kRun);
+      const int64_t fit = kMaxPackBytes / (k_part * static_cast<int64_t>(sizeof(T)));
+      n_part = std::max(fit / kernels_.columns, int64_t{1}) * kernels_.columns;
+    }
     bool done = false;
     for (int64_t j = 0; j < p_.n; j += n_part) {
       const int64_t n = std::min(p_.n - j, n_part);
@@ -136,6 +171,14 @@ class Runner {
   }
 
  private:
+  int64_t BytesOfB() const { return p_.n * p_.k * static_cast<int64_t>(sizeof(T)); }
+  bool Dots() const {
+    return p_.b_k == 1 && p_.a_k == 1 && p_.m <= kMaxDotRows && p_.k >= kMinDotLength;
+  }
+  bool Packs() const {
+    return p_.b_column != 1 || (BytesOfB() > kMaxDirectBytes && p_.m > 3 * kernels_.rows);
+  }
+
   void For(int64_t n, int64_t grain, absl::FunctionRef<void(int64_t, int64_t)> body) {
     if (pool_ == nullptr) return body(0, n);
     pool_->ParallelFor(n, grain, body);
@@ -172,19 +215,25 @@ class Runner {
       const int64_t tasks = 3 * pool_->num_threads();
       task_rows = std::min(task_rows, CeilDiv(CeilDiv(p_.m, tasks), kernels_.rows) * kernels_.rows);
       const int64_t row_tasks = CeilDiv(p_.m, task_rows);
-      if (row_tasks < tasks) task_panels = CeilDiv(panels, CeilDiv(tasks, row_tasks));
+      if (row_tasks < tasks && p_.c != nullptr)
+        task_panels = CeilDiv(panels, CeilDiv(tasks, row_tasks));
     }
     const int64_t row_tasks = CeilDiv(p_.m, task_rows);
     const int64_t column_tasks = CeilDiv(panels, task_panels);
     const bool copies = n > 2 * kernels_.columns && CopyPays();
     const bool finishes_rows = epilogue != nullptr && column_tasks == 1;
+    std::optional<Rooms<T>> rooms;
+    if (p_.c == nullptr) rooms.emplace(pool_ == nullptr ? 1 : pool_->num_threads(), task_rows * n);
     For(row_tasks * column_tasks, 1, [&](int64_t begin, int64_t end) {
-      T* a_copy = copies ? copied_a_scratch.Get<T>(gemm::CopySize(task_rows)) : nullptr;
+      // Without memory for the copy, a is read where it lies.
+      T* a_copy = copies ? copied_a_scratch.TryGet<T>(gemm::CopySize(task_rows)) : nullptr;
+      const int64_t room = rooms.has_value() ? rooms->Take() : 0;
       for (int64_t task = begin; task < end; ++task) {
         const int64_t row = task / column_tasks * task_rows;
         const int64_t panel = task % column_tasks * task_panels;
         const int64_t column = panel * kernels_.columns;
         const int64_t rows = std::min(p_.m - row, task_rows);
+        T* c = rooms.has_value() ? rooms->data(room) : p_.c + row * p_.ldc;
         kernels_.block({.m = rows,
                         .n = std::min(n - column, task_panels * kernels_.columns),
                         .k_begin = k0,
@@ -196,11 +245,12 @@ class Runner {
                         .b = b + panel * b_panel,
                         .b_panel = b_panel,
                         .b_k = b_k,
-                        .c = p_.c + row * p_.ldc + j + column,
+                        .c = c + j + column,
                         .ldc = p_.ldc,
                         .a_copy = a_copy});
-        if (finishes_rows) epilogue->run(epilogue->context, row, row + rows);
+        if (finishes_rows) epilogue->run(epilogue->context, row, row + rows, c);
       }
+      if (rooms.has_value()) rooms->Return(room);
     });
     return finishes_rows;
   }
@@ -227,6 +277,7 @@ void Run(const Kernels<T>& kernels, const GemmShape& shape, const T* a, const T*
   if (m <= 0 || n <= 0) return;
   bool epilogue_ran = false;
   if (k <= 0) {
+    if (c == nullptr) c = rows_scratch.Get<T>(m * n);
     std::memset(c, 0, static_cast<size_t>(m) * n * sizeof(T));
   } else {
     Problem<T> p = {.m = m,
@@ -259,16 +310,19 @@ void Run(const Kernels<T>& kernels, const GemmShape& shape, const T* a, const T*
       p.a_row = k, p.a_k = 1;
       if (n == 1) p.b_k = 1, p.b_column = k;
     }
+    if (c == nullptr && (column_vector || !Runner<T>(kernels, p, pool).FinishesRows())) {
+      c = p.c = rows_scratch.Get<T>(m * n);
+    }
     Runner<T> runner(kernels, p, pool);
     // The rows of a column vector are columns to the runner.
     epilogue_ran = runner.Run(column_vector ? nullptr : epilogue);
   }
   if (epilogue == nullptr || epilogue_ran) return;
   if (pool == nullptr || m * n < kMinParallelWork / 16) {
-    epilogue->run(epilogue->context, 0, m);
+    epilogue->run(epilogue->context, 0, m, c);
   } else {
     pool->ParallelFor(m, CeilDiv(1024, n), [&](int64_t begin, int64_t end) {
-      epilogue->run(epilogue->context, begin, end);
+      epilogue->run(epilogue->context, begin, end, c + begin * n);
     });
   }
 }

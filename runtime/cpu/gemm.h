@@ -26,21 +26,24 @@ struct GemmShape {
 
 // Work on rows of `c` as soon as they are final and while they are in cache, say adding a bias and
 // applying an activation in place. Each row is passed exactly once, in some range of rows
-// [row_begin, row_end) over all n columns; calls for different ranges may be concurrent. It must
-// not throw, nor call Gemm, whose working memory is in use.
+// [row_begin, row_end) over all n columns, of which the first is at `rows`; calls for different
+// ranges may be concurrent. It must not throw, nor call Gemm, whose working memory is in use.
 struct GemmEpilogue {
-  void (*run)(void* context, int64_t row_begin, int64_t row_end) = nullptr;
+  void (*run)(void* context, int64_t row_begin, int64_t row_end, void* rows) = nullptr;
   void* context = nullptr;
 };
 
 // T is float, double, int32_t or int64_t. Integers wrap around. `c` must not overlap `a` or `b`.
-// `epilogue` and `pool` may be null; without a pool the calling thread does all of the work.
+// With an epilogue `c` may be null: rows then lie in working memory, only while the epilogue has
+// them. `epilogue` and `pool` may be null; without a pool the calling thread does all of the work.
 //
 // The bits of c are a function of the inputs and the shape alone: not of the number of threads, the
 // presence of an epilogue or the alignment of a pointer, and machines with FMA agree with each
 // other. Each element is a sum of partial sums, over runs of 256 values of k (the last one up to
 // 384), of fused multiply-adds in the order of k. Where k is contiguous in both matrices and m is
 // at most 4 (or n is 1), an element is instead one sum in 64 interleaved lanes (32 for double).
+//
+// std::bad_alloc may come before the first call of the epilogue, and not after it.
 //
 // k = 0 gives zeros; with m = 0 or n = 0 nothing happens, and no epilogue runs.
 template <typename T>

@@ -81,7 +81,7 @@ TYPED_TEST(GemmTest, MatchesTheObviousLoop) {
 
 struct RowCount {
   std::vector<std::atomic<int>> rows;
-  static void Run(void* context, int64_t begin, int64_t end) {
+  static void Run(void* context, int64_t begin, int64_t end, void*) {
     for (int64_t i = begin; i < end; ++i) ++static_cast<RowCount*>(context)->rows[i];
   }
 };
@@ -117,8 +117,9 @@ TYPED_TEST(GemmTest, BitsDependOnTheShapeAlone) {
 struct AddOne {
   float* c;
   int64_t n;
-  static void Run(void* context, int64_t begin, int64_t end) {
+  static void Run(void* context, int64_t begin, int64_t end, void* rows) {
     const auto* self = static_cast<AddOne*>(context);
+    EXPECT_EQ(rows, self->c + begin * self->n);
     for (int64_t i = begin * self->n; i < end * self->n; ++i) self->c[i] += 1;
   }
 };
@@ -136,6 +137,47 @@ TEST(Gemm, EpilogueSeesFinishedRows) {
     const GemmEpilogue epilogue{&AddOne::Run, &context};
     Gemm<float>(shape, a.data(), b.data(), c.data(), &epilogue, &pool);
     EXPECT_EQ(expected, c);
+  }
+}
+
+struct KeepRows {
+  std::vector<double> c;
+  std::vector<std::atomic<int>> times;
+  int64_t n;
+  static void Run(void* context, int64_t begin, int64_t end, void* rows) {
+    auto* self = static_cast<KeepRows*>(context);
+    std::memcpy(self->c.data() + begin * self->n, rows, (end - begin) * self->n * sizeof(double));
+    std::memset(rows, 0x7f, (end - begin) * self->n * sizeof(double));
+    for (int64_t i = begin; i < end; ++i) ++self->times[i];
+  }
+};
+
+// Without a c the epilogue gets the same rows, each once: packed or not, in columns, by dot
+// products, with a b of more than the packing buffer, without any k.
+TEST(Gemm, RowsForTheEpilogueAlone) {
+  for (const auto& [m, n, k] : {std::tuple{784, 128, 32},
+                                {401, 70, 600},
+                                {500, 1, 900},
+                                {3, 40, 300},
+                                {40, 1030, 2100},
+                                {30, 5, 0},
+                                {1, 1, 1},
+                                {0, 4, 4}}) {
+    for (int transposes = 0; transposes < 4; ++transposes) {
+      const GemmShape shape{(transposes & 1) != 0, (transposes & 2) != 0, m, n, k};
+      SCOPED_TRACE(testing::Message() << m << " x " << n << " x " << k << ", " << transposes);
+      const auto a = Random<double>(m * k, 1), b = Random<double>(k * n, 2);
+      std::vector<double> expected(m * n);
+      Gemm<double>(shape, a.data(), b.data(), expected.data());
+      for (int threads : {1, 2, 5}) {
+        ThreadPool pool(threads);
+        KeepRows kept{std::vector<double>(m * n), std::vector<std::atomic<int>>(m), n};
+        const GemmEpilogue epilogue{&KeepRows::Run, &kept};
+        Gemm<double>(shape, a.data(), b.data(), nullptr, &epilogue, &pool);
+        EXPECT_EQ(kept.c, expected);
+        for (int64_t i = 0; i < m; ++i) ASSERT_EQ(kept.times[i], 1) << i;
+      }
+    }
   }
 }
 

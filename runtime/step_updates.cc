@@ -1,0 +1,355 @@
+// The part of StepBuilder that emits reads, assignments and updates of variables. The aim is that a
+// training step goes over the memory of its weights once: an assignment is made in place by the
+// step that computes the value, and an update runs on the panels of the matrix product that gives
+// the gradient, while they are in the cache.
+#include <algorithm>
+#include <functional>
+#include <mutex>
+
+#include "core/error.h"
+#include "runtime/step_builder.h"
+
+namespace duet::runtime {
+namespace {
+
+// True if the loop's units are the rows of a matrix of m rows and n columns. A launch over as many
+// points in one run is made into one.
+bool WalkRows(loop::Axis axis, int64_t m, int64_t n, loop::Launch* launch) {
+  if (axis != loop::Axis::kNone || !launch->outer.empty()) return false;
+  if (launch->rows == 1 && launch->inner == m * n) {
+    for (loop::Launch::Layout& layout : launch->layouts) layout.row = layout.inner * n;
+    launch->rows = m;
+    launch->inner = n;
+  }
+  return launch->rows == m && launch->inner == n && loop::NumUnits(axis, *launch) == m;
+}
+
+}  // namespace
+
+absl::Status StepBuilder::EmitVariable(int32_t i) {
+  const Node& node = graph_.node(i);
+  VariableStep v;
+  v.variable = plan_.variable(i).get();
+  switch (node.op->resource) {
+    case ResourceUse::kRead: {
+      if (EmitForwardedRead(i)) return absl::OkStatus();
+      const int32_t output = Id({i, 0});
+      MakeDynamic(output, /*allocated=*/false);
+      values[output].first = step();
+      values[output].last = step();
+      v.value = values[output].dynamic;
+      instance_.variables.push_back(std::move(v));
+      AddStep(StepKind::kRead, instance_.variables.size() - 1, i);
+      return absl::OkStatus();
+    }
+    case ResourceUse::kAssign: {
+      if (EmitAssignInPlace(i)) return absl::OkStatus();
+      const int32_t value = Id(node.inputs[1]);
+      Use(value);
+      const Value& root = Root(value);
+      if (root.kind == Value::Kind::kConstant || !(root.spec.shape == values[value].spec.shape)) {
+        // Through the tensor table, where it has its own shape.
+        v.tensor = static_cast<Slot>(tensor_slots.size());
+        AddTensor(value, values[value].spec, false);
+      } else {
+        InternalCheck(root.kind == Value::Kind::kDynamic, "an assigned value is planned away");
+        v.value = root.dynamic;
+      }
+      instance_.variables.push_back(std::move(v));
+      AddStep(StepKind::kAssign, instance_.variables.size() - 1, i);
+      return absl::OkStatus();
+    }
+    case ResourceUse::kAssignAdd:
+    case ResourceUse::kAssignSub:
+      return EmitUpdate(i);
+    default:
+      throw InternalError("a resource op of an unknown kind");
+  }
+}
+
+// What the last step made of the variable is what a read right after it gives.
+bool StepBuilder::EmitForwardedRead(int32_t i) {
+  const VariableState* variable = plan_.variable(i).get();
+  for (const auto& [assigned, value] : assigned_) {
+    if (assigned != variable) continue;
+    const int32_t output = Id({i, 0});
+    values[output].root = value;
+    values[output].kind = values[value].kind;
+    return true;
+  }
+  return false;
+}
+
+bool StepBuilder::IsReadOf(int32_t value, const VariableState* variable) const {
+  const int32_t dynamic = Root(value).dynamic;
+  if (dynamic < 0) return false;
+  return std::any_of(
+      instance_.variables.begin(), instance_.variables.end(),
+      [&](const VariableStep& v) { return v.value == dynamic && v.variable == variable; });
+}
+
+UpdateStep& StepBuilder::LastStepAsUpdate() {
+  Step& last = instance_.steps.back();
+  if (last.kind != StepKind::kUpdate) {
+    UpdateStep& update = instance_.updates.emplace_back();
+    (last.kind == StepKind::kProduct ? update.product : update.loop) = last.index;
+    update.nodes.push_back(last.node);
+    last = {StepKind::kUpdate, static_cast<int32_t>(instance_.updates.size()) - 1, last.node};
+  }
+  return instance_.updates[static_cast<size_t>(last.index)];
+}
+
+void StepBuilder::AddTarget(UpdateStep* update, UpdateStep::Target target) {
+  update->locks.push_back(&target.variable->update_mutex());
+  std::sort(update->locks.begin(), update->locks.end(), std::less<>());
+  update->targets.push_back(std::move(target));
+}
+
+void StepBuilder::KeepInPanels(int32_t root) {
+  const Step& last = instance_.steps.back();
+  const int32_t index = last.kind == StepKind::kProduct
+                            ? last.index
+                            : instance_.updates[static_cast<size_t>(last.index)].product;
+  ProductStep& product = instance_.products[static_cast<size_t>(index)];
+  for (size_t s = static_cast<size_t>(product_.first); s < pointer_slots.size(); ++s) {
+    if (pointer_slots[s].value != root) continue;
+    pointer_slots[s] = {-1, 0};
+    if (static_cast<Slot>(s) != product.first + 2) {
+      product.panel_slots.push_back(static_cast<Slot>(s));
+    }
+  }
+  values[root].kind = Value::Kind::kPanel;
+}
+
+// An assignment of what the last step computes from a read of the same variable, and nothing else
+// uses: the step writes over the variable's old value. Without that read the value needs new memory
+// anyway.
+bool StepBuilder::EmitAssignInPlace(int32_t i) {
+  if (!fuses_ || instance_.steps.empty()) return false;
+  const int32_t value = Id(graph_.node(i).inputs[1]);
+  const int32_t defined = step() - 1;
+  const Step last = instance_.steps.back();
+  const Value& v = values[value];
+  if (v.root != value || v.kind != Value::Kind::kDynamic || v.first != defined ||
+      overwritable_step_ != defined || users_[value].size() != 1 || fetched_[value] ||
+      v.spec.shape.num_elements() == 0) {
+    return false;
+  }
+  VariableState* variable = plan_.variable(i).get();
+  const auto read = std::find_if(overwritable_.begin(), overwritable_.end(), [&](int32_t operand) {
+    return IsReadOf(operand, variable) &&
+           SizeOf(values[operand].spec.dtype) == SizeOf(values[value].spec.dtype);
+  });
+  if (read == overwritable_.end()) return false;
+  for (const auto& assigned : assigned_) {
+    if (assigned.first == variable) return false;
+  }
+  if (product_.step == defined) {
+    // Other rows are still to be computed when the first are overwritten, so the product must be
+    // elsewhere.
+    const ProductStep& product =
+        last.kind == StepKind::kProduct
+            ? instance_.products[static_cast<size_t>(last.index)]
+            : instance_.products[static_cast<size_t>(
+                  instance_.updates[static_cast<size_t>(last.index)].product)];
+    LoopStep& loop = instance_.loops[static_cast<size_t>(product.epilogues[0])];
+    if (!WalkRows(loop.axis, product.args.m, product.args.n, &loop.launch)) return false;
+    if (values[product_.result].root == value) {
+      for (Slot slot : product_.slots) pointer_slots[slot].value = product_.result;
+      pointer_slots[product.first + 2].value = product_.result;
+      values[product_.result].root = product_.result;
+      KeepInPanels(product_.result);
+    }
+  }
+  UpdateStep& update = LastStepAsUpdate();
+  UpdateStep::Target target;
+  target.variable = variable;
+  target.node = i;
+  target.value = v.dynamic;
+  target.read = Root(*read).dynamic;
+  AddTarget(&update, std::move(target));
+  update.nodes.push_back(i);
+  instance_.dynamic[v.dynamic].allocated = false;
+  assigned_.emplace_back(variable, value);
+  return true;
+}
+
+// Values do not change once they are computed, so a loop can run later than its unit. What it reads
+// then lives longer, though; next to the update that is not more memory than the delta would need.
+bool StepBuilder::JoinsUpdate(const loop::Program& program, const loop::Launch& launch,
+                              absl::Span<const SlotUse> operands, int32_t output) {
+  if (!fuses_ || next_unit_ == nullptr || next_unit_->size() != 1 || fetched_[output]) {
+    return false;
+  }
+  const int32_t next = next_unit_->front();
+  const Node& node = graph_.node(next);
+  const bool update =
+      node.op->resource == ResourceUse::kAssignAdd || node.op->resource == ResourceUse::kAssignSub;
+  if (!update || Id(node.inputs[1]) != output || users_[output].size() != 1) return false;
+  const ValueSpec& spec = values[output].spec;
+  const loop::Launch::Layout& layout = launch.layouts.back();
+  if (program.body.axis != loop::Axis::kNone || spec.shape.num_elements() == 0 ||
+      layout.inner != static_cast<int64_t>(SizeOf(spec.dtype))) {
+    return false;
+  }
+  // A read of the variable is let go before the update, which could not be in place otherwise.
+  const VariableState* variable = plan_.variable(next).get();
+  for (const SlotUse& o : operands) {
+    if (IsReadOf(o.value, variable)) return false;
+  }
+  joined_ = {program, launch, {operands.begin(), operands.end()}, output};
+  return true;
+}
+
+bool StepBuilder::JoinsProduct(int32_t i, absl::Span<const SlotUse> operands,
+                               loop::Launch* launch) {
+  const int32_t last = step() - 1;
+  if (!fuses_ || last < 0 || product_.step != last) return false;
+  const Step& step = instance_.steps.back();
+  const UpdateStep* update =
+      step.kind == StepKind::kUpdate ? &instance_.updates[step.index] : nullptr;
+  const ProductStep& product =
+      instance_.products[static_cast<size_t>(update == nullptr ? step.index : update->product)];
+  const int64_t m = product.args.m, n = product.args.n;
+  const VariableState* variable = plan_.variable(i).get();
+  // Nothing that the step reads may be overwritten, in other rows, by it.
+  for (const VariableStep& v : instance_.variables) {
+    if (v.variable != variable || v.value < 0) continue;
+    for (const Value& value : values) {
+      if (value.dynamic == v.value && value.last >= last) return false;
+    }
+  }
+  if (update != nullptr) {
+    for (const UpdateStep::Target& t : update->targets) {
+      if (t.variable == variable) return false;
+      for (const SlotUse& o : operands) {
+        if (IsReadOf(o.value, t.variable)) return false;
+      }
+    }
+  }
+  loop::Launch rows = *launch;
+  if (!WalkRows(loop::Axis::kNone, m, n, &rows)) return false;
+  for (const int32_t e : product.epilogues) {
+    LoopStep& loop = instance_.loops[static_cast<size_t>(e)];
+    if (!WalkRows(loop.axis, m, n, &loop.launch)) return false;
+  }
+  // Rows that the step computes are used as they come, each at its own place.
+  bool uses_product = false;
+  for (size_t k = 0; k < operands.size(); ++k) {
+    const Value& root = Root(operands[k].value);
+    if (root.first != last) continue;
+    const auto size = static_cast<int64_t>(SizeOf(root.spec.dtype));
+    const loop::Launch::Layout& layout = rows.layouts[k + 1];
+    if (operands[k].offset != 0 || layout.inner != size || layout.row != n * size) return false;
+    uses_product = true;
+  }
+  if (!uses_product) return false;
+  *launch = std::move(rows);
+  return true;
+}
+
+absl::Status StepBuilder::EmitUpdate(int32_t i) {
+  const Node& node = graph_.node(i);
+  const int32_t delta = Id(node.inputs[1]);
+  const ValueSpec spec = values[delta].spec;
+  const bool joined = joined_.output == delta;
+  // The variable's value is operand and instruction 0. Those of the joined loop follow it, each one
+  // place later than it was; without one, operand 1 is the delta.
+  loop::Body body;
+  body.operands = {spec.dtype};
+  loop::Builder builder(&body);
+  const loop::Builder::Value old = builder.Load(0);
+  loop::Builder::Value change = -1;
+  if (joined) {
+    const loop::Body& from = joined_.program.body;
+    body.operands.insert(body.operands.end(), from.operands.begin(), from.operands.end());
+    for (loop::Instr instr : from.instrs) {
+      for (int32_t* use : {&instr.a, &instr.b, &instr.c}) {
+        if (*use >= 0) ++*use;
+      }
+      body.instrs.push_back(instr);
+    }
+    change = from.outputs[0].value + 1;
+  } else {
+    body.operands.push_back(spec.dtype);
+    change = builder.Load(1);
+  }
+  const bool add = node.op->resource == ResourceUse::kAssignAdd;
+  body.outputs = {{builder.Binary(add ? loop::Code::kAdd : loop::Code::kSub, old, change)}};
+  loop::Program program;
+  loop::Launch launch;
+  absl::InlinedVector<SlotUse, 4> operands;
+  std::vector<int32_t> nodes;
+  if (joined) {
+    program.body = std::move(body);
+    program.inner = std::move(joined_.program.inner);
+    program.inner.insert(program.inner.begin(), loop::Stride::kUnit);
+    launch = std::move(joined_.launch);
+    const loop::Launch::Layout layout = launch.layouts.back();
+    launch.layouts.insert(launch.layouts.begin(), layout);
+    operands.assign(joined_.operands.begin(), joined_.operands.end());
+    nodes.push_back(node.inputs[1].node);
+    joined_ = {};
+  } else {
+    const loop::Strides strides = ContiguousStrides(spec.shape);
+    const loop::Strides both[] = {strides, strides};
+    DUET_RETURN_IF_ERROR(
+        loop::PlanLaunch(body, {spec.shape, 0, 0}, both, {&strides, 1}, &program, &launch));
+    operands.push_back({delta, 0});
+  }
+  nodes.push_back(i);
+  joins_last_ = JoinsProduct(i, operands, &launch);
+  LoopStep loop = MakeLoop(program, launch, operands.size() + 2);
+  if (spec.shape.num_elements() == 0) loop.fn = [](const loop::KernelArgs*) {};
+  UpdateStep::Target target;
+  target.variable = plan_.variable(i).get();
+  target.node = i;
+  target.old = static_cast<Slot>(pointer_slots.size());
+  pointer_slots.push_back({-1, 0});
+  for (const SlotUse& o : operands) {
+    Use(o.value);
+    AddPointer(o.value, o.offset);
+  }
+  target.result = static_cast<Slot>(pointer_slots.size());
+  pointer_slots.push_back({-1, 0});
+  ++instance_.kernels;
+  programs.push_back(std::move(program));
+  instance_.loops.push_back(std::move(loop));
+  const auto index = static_cast<int32_t>(instance_.loops.size()) - 1;
+  if (joins_last_) {
+    UpdateStep& update = LastStepAsUpdate();
+    instance_.products[static_cast<size_t>(update.product)].epilogues.push_back(index);
+    AddTarget(&update, std::move(target));
+    update.nodes.insert(update.nodes.end(), nodes.begin(), nodes.end());
+    if (EndsHere(i)) KeepInPanels(values[product_.result].root);
+    joins_last_ = false;
+    return absl::OkStatus();
+  }
+  UpdateStep& update = instance_.updates.emplace_back();
+  update.loop = index;
+  update.nodes = std::move(nodes);
+  AddTarget(&update, std::move(target));
+  AddStep(StepKind::kUpdate, instance_.updates.size() - 1, i);
+  return absl::OkStatus();
+}
+
+// True if all that shares the memory of the last product is used by its own epilogues alone, the
+// last of them being the update `i`.
+bool StepBuilder::EndsHere(int32_t i) const {
+  const int32_t root = values[product_.result].root;
+  if (values[root].kind != Value::Kind::kArena) return false;
+  std::vector<int32_t> sharing = product_.outputs;
+  sharing.push_back(product_.result);
+  for (const int32_t value : sharing) {
+    if (values[value].root != root) continue;
+    if (fetched_[value]) return false;
+    for (const int32_t user : users_[value]) {
+      const int32_t unit = unit_of_[user];
+      const int32_t delta = graph_.node(i).inputs[1].node;
+      if (unit != product_.unit && user != i && unit != unit_of_[delta]) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace duet::runtime
