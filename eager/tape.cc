@@ -213,6 +213,12 @@ std::vector<Tensor> GradientTape::Gradient(const Tensor& target,
                        target.defined() ? Name(target.dtype()) : "an undefined tensor")),
                "GradientTape::Gradient", loc);
   }
+  for (size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i].tensor().defined()) continue;
+    ThrowError(absl::InvalidArgumentError(
+                   Str("source ", i, " is an undefined tensor; give what the target depends on")),
+               "GradientTape::Gradient", loc);
+  }
   state_->used = true;
   // The tape does not hear its own backward calls; outer tapes do.
   const bool was_recording = std::exchange(state_->recording, false);

@@ -127,13 +127,17 @@ Session::~Session() = default;
 
 absl::StatusOr<std::vector<Tensor>> Session::Run(const Feeds& feeds,
                                                  const std::vector<TensorRef>& fetches,
-                                                 const std::vector<std::string>& targets) {
+                                                 const std::vector<std::string>& targets,
+                                                 Location location) {
   try {
-    DUET_ASSIGN_OR_RETURN(const std::shared_ptr<Executor> executor,
-                          state_->Find(feeds, fetches, targets));
+    const auto executor = state_->Find(feeds, fetches, targets);
+    if (!executor.ok()) {
+      if (!location.known()) return executor.status();
+      return Annotate(executor.status(), "Session::Run", location);
+    }
     absl::InlinedVector<Tensor, 8> values;
     for (const auto& [ref, value] : feeds) values.push_back(value);
-    return executor->Run(values);
+    return (*executor)->Run(values);
   } catch (const Error& e) {
     return e.status();
   } catch (const InternalError& e) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "core/error.h"
 #include "core/tensor.h"
 #include "graph/graph.h"
 
@@ -72,9 +74,11 @@ class Session {
 
   using Feeds = std::vector<std::pair<TensorRef, Tensor>>;
   // The values of `fetches`, with the given values for `feeds`; `targets` name nodes to run for
-  // their effect. Errors carry the location of the user's call that recorded the failing node.
+  // their effect. Errors carry the location of the user's call that recorded the failing node, or,
+  // where feeds, fetches and targets name no such node, of the call of Run (none, if Location()).
   absl::StatusOr<std::vector<Tensor>> Run(const Feeds& feeds, const std::vector<TensorRef>& fetches,
-                                          const std::vector<std::string>& targets = {});
+                                          const std::vector<std::string>& targets = {},
+                                          Location location = std::source_location::current());
   SessionStats stats() const;
 
  private:

@@ -361,6 +361,16 @@ TEST(ErrorTextTest, Tapes) {
   EXPECT_EQ(TextAtLine(Caught(second_gradient), absl::StatusCode::kFailedPrecondition),
             "GradientTape::Gradient: a plain tape gives one gradient and was asked for a second; "
             "make it GradientTape tape(GradientTape::kPersistent), or ask for all sources at once");
+  const auto undefined_source = [] {
+    GradientTape tape;
+    const Tensor x = Ones({3});
+    tape.Watch(x);
+    const Tensor y = Sum(x);
+    L = Here(), tape.Gradient(y, {x, Tensor()});
+  };
+  EXPECT_EQ(TextAtLine(Caught(undefined_source), absl::StatusCode::kInvalidArgument),
+            "GradientTape::Gradient: source 1 is an undefined tensor; give what the target depends "
+            "on");
   const auto watch_integers = [] {
     GradientTape tape;
     L = Here(), tape.Watch(Constant(1));

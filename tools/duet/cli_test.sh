@@ -147,7 +147,7 @@ bad "IN and OUT" opt layer.txt
 bad "out.onnx" opt layer.txt out.onnx
 bad "none/out.pb" opt layer.txt none/out.pb
 bad "z" run layer.txt --fetch z
-bad "x" run layer.txt --fetch y
+bad "add --feed x=FILE.npy" run layer.txt --fetch y
 bad "z" run layer.txt --feed z=x.npy --fetch y
 bad "'x.npy' is no feed" run layer.txt --feed x.npy --fetch y
 bad "cannot open 'none.npy'" run layer.txt --feed x=none.npy --fetch y

@@ -169,7 +169,7 @@ absl::StatusOr<Json> FirstDifference(const Graph& graph, const NodeFeeds& feeds,
   SetRandomSeed(kRandomSeed);
   Session session(graph, options);
   DUET_ASSIGN_OR_RETURN(const Values found,
-                        session.Run(SessionFeeds(graph, feeds), Names(graph, all)));
+                        session.Run(SessionFeeds(graph, feeds), Names(graph, all), {}, Location()));
   for (size_t i = 0; i < all.size(); ++i) {
     const Difference difference = DifferenceOf(expected[i], found[i]);
     if (!difference.same_bits()) return DifferenceReport(graph, all[i], found[i], difference);
@@ -193,7 +193,7 @@ absl::StatusOr<Json> Compare(const CompareArgs& args) try {
   const Session::Feeds named = SessionFeeds(graph, feeds);
   const std::vector<TensorRef> names = Names(graph, fetches);
   DUET_ASSIGN_OR_RETURN(const Measured recorded,
-                        Measure([&] { return session.Run(named, names); }));
+                        Measure([&] { return session.Run(named, names, {}, Location()); }));
 
   Json results = Json::array();
   uint64_t max_ulp = 0;

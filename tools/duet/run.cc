@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 
 #include "core/strings.h"
@@ -38,17 +39,29 @@ absl::StatusOr<Json> Run(const RunArgs& args) {
                                           " results; name one --out for each --fetch"));
   }
   Session::Feeds feeds;
+  std::vector<int32_t> fed_nodes;
   for (const std::string& text : args.feeds) {
     DUET_ASSIGN_OR_RETURN(const auto feed, SplitAssignment(text));
+    DUET_ASSIGN_OR_RETURN(const NodeOutput fed, graph.FindOutput(feed.first));
+    fed_nodes.push_back(fed.node);
     DUET_ASSIGN_OR_RETURN(Tensor value, ReadNpy(feed.second));
     feeds.emplace_back(feed.first, std::move(value));
+  }
+  for (int32_t node : PlaceholdersFor(graph, outputs)) {
+    if (std::find(fed_nodes.begin(), fed_nodes.end(), node) != fed_nodes.end()) continue;
+    const std::string& name = graph.node(node).name;
+    const ValueSpec& spec = graph.spec({node, 0});
+    return absl::InvalidArgumentError(Str("what is fetched depends on \"", name, "\" (",
+                                          DescribeType(spec.dtype, spec.shape),
+                                          "), which was not fed; add --feed ", name, "=FILE.npy"));
   }
   std::vector<TensorRef> fetches;
   for (const NodeOutput& output : outputs) fetches.emplace_back(graph.OutputName(output));
 
   Session session(graph, args.options);
   const auto start = std::chrono::steady_clock::now();
-  DUET_ASSIGN_OR_RETURN(const std::vector<Tensor> values, session.Run(feeds, fetches));
+  DUET_ASSIGN_OR_RETURN(const std::vector<Tensor> values,
+                        session.Run(feeds, fetches, {}, Location()));
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
   Json results = Json::array();
