@@ -55,6 +55,10 @@ struct GemmArgs {
 // `panel` is where row `begin` is, and may be written. May not throw.
 using GemmEpilogue = absl::FunctionRef<void(int64_t begin, int64_t end, void* panel)>;
 
+// A loop over fewer points than this is run at once by the calling thread: it costs less than
+// waking another.
+inline constexpr int64_t kInlinePoints = int64_t{1} << 15;
+
 class Device {
  public:
   virtual ~Device() = default;

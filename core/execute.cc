@@ -20,9 +20,6 @@ using loop::Launch;
 using loop::Program;
 using loop::Stride;
 
-// Below this many points a kernel runs at once on the calling thread.
-constexpr int64_t kInlinePoints = 1 << 15;
-
 // What a single-op kernel is looked up by: the op, the dtypes, the stride classes and the axis, in
 // 64 bits.
 class KernelKey {

@@ -10,9 +10,6 @@
 namespace duet::runtime {
 namespace {
 
-// A launch this small runs at once on the calling thread.
-constexpr int64_t kDirectPoints = int64_t{1} << 15;
-
 // True if in all operands and outputs the next row is where the row ends, and positions do not
 // count.
 bool IsFlat(const loop::Program& program, const loop::Launch& launch) {
@@ -188,7 +185,7 @@ LoopStep StepBuilder::MakeLoop(const loop::Program& program, const loop::Launch&
   loop.count = static_cast<int32_t>(count);
   loop.flat = IsFlat(program, launch);
   const bool one_thread = instance_.num_threads == 1;
-  loop.direct = launch.outer.empty() && (one_thread || launch.points() < kDirectPoints);
+  loop.direct = launch.outer.empty() && (one_thread || launch.points() < kInlinePoints);
   for (const loop::Launch::Layout& layout : launch.layouts) {
     loop.row_strides.push_back(layout.row);
     loop.inner_strides.push_back(layout.inner);

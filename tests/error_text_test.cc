@@ -332,6 +332,8 @@ TEST(ErrorTextTest, MakingTensors) {
               L = Here(), Constant(std::vector<float>{1, 2}, {3});
             }),
             "Constant: found 2 values for shape [3], expected 3");
+  EXPECT_EQ(text([] { L = Here(), Concat({}, 0); }),
+            "Concat: found no tensors, expected one or more");
   EXPECT_EQ(text([] { L = Here(), Range(0, 5, -1); }),
             "Range: from 0 in steps of -1 never reaches 5; change the sign of delta");
   EXPECT_EQ(text([] { L = Here(), RandomUniform({2}, kInt32); }),

@@ -462,6 +462,10 @@ DUET_OP(Concat,
                 .wire = "ConcatV2"}));
 Tensor Concat(const Operands& values, int64_t axis) {
   const OpDef& op = ops::ConcatOp();
+  if (values.get().empty()) {
+    ThrowError(Invalid("found no tensors, expected one or more"), op.public_name,
+               values.location());
+  }
   DType dtype = kInvalid;
   for (const Operand& v : values.get()) {
     if (!v.is_number() && dtype == kInvalid) dtype = v.dtype();

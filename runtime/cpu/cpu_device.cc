@@ -18,8 +18,6 @@
 namespace duet::runtime::cpu {
 namespace {
 
-// Fewer points than this cost less than waking a thread.
-constexpr int64_t kInlinePoints = int64_t{1} << 15;
 // A piece of a split loop holds about this many points.
 constexpr int64_t kPiecePoints = int64_t{1} << 13;
 // Multiply-adds below which a matrix product stays on the calling thread.
