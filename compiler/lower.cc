@@ -159,19 +159,6 @@ absl::StatusOr<LoweredLoop> Emitter::Run() {
   return std::move(lowered_);
 }
 
-// The loop after a product runs on panels of rows, so a loop that was collapsed is opened again.
-absl::Status OpenRows(const Shape& product, loop::Launch* launch) {
-  const int64_t m = product.dim(0), n = product.dim(1);
-  if (launch->outer.empty() && launch->rows == m && launch->inner == n) return absl::OkStatus();
-  if (!launch->outer.empty() || launch->rows != 1 || launch->inner != m * n) {
-    return absl::FailedPreconditionError("the loop after a product does not run row by row");
-  }
-  launch->rows = m;
-  launch->inner = n;
-  for (loop::Launch::Layout& layout : launch->layouts) layout.row = layout.inner * n;
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<LoweredGroup> LowerGroup(const std::vector<int32_t>& nodes,
@@ -183,7 +170,11 @@ absl::StatusOr<LoweredGroup> LowerGroup(const std::vector<int32_t>& nodes,
   group.contraction = model.contraction();
   DUET_ASSIGN_OR_RETURN(group.loop, Emitter(model, context).Run());
   if (group.contraction >= 0) {
-    DUET_RETURN_IF_ERROR(OpenRows(model.space(), &group.loop.launch));
+    // The loop after a product runs on panels of rows, so one that was collapsed is opened again.
+    const Shape& product = model.space();
+    if (!loop::OpenRows(product.dim(0), product.dim(1), &group.loop.launch)) {
+      return absl::FailedPreconditionError("the loop after a product does not run row by row");
+    }
   }
   return group;
 }

@@ -39,7 +39,6 @@ struct LoweredGroup {
   // source is the product (which nothing outside of the group uses). Its launch has no outer
   // dimensions, rows = m and inner = n.
   int32_t contraction = -1;
-  bool has_loop = true;
   LoweredLoop loop;
 };
 

@@ -2,10 +2,11 @@
 #ifndef DUET_CORE_VARIABLE_STATE_H_
 #define DUET_CORE_VARIABLE_STATE_H_
 
+#include <condition_variable>
+#include <mutex>
 #include <string>
 #include <utility>
 
-#include <mutex>
 #include "core/tensor.h"
 
 namespace duet {
@@ -19,21 +20,30 @@ class VariableState : public Resource {
   const std::string& name() const { return name_; }
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
-  // Undefined if nothing was assigned yet.
+  // Undefined if nothing was assigned yet. Waits while an update in place has the value.
   Tensor Read() const {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (taken_) {
+      ++waiting_;
+      given_back_.wait(lock, [&] { return !taken_; });
+      --waiting_;
+    }
     return value_;
   }
   // The value must have the variable's dtype and shape (checked by the op's shape rule).
   void Assign(Tensor value) {
     const std::lock_guard lock(mutex_);
     value_.swap(value);
+    taken_ = false;
+    if (waiting_ > 0) given_back_.notify_all();
   }
-  // Takes the value out for an update in place (the variable is undefined until Assign), so that a
-  // value nobody else holds can be overwritten. Only between Take and Assign of one thread under
-  // update_mutex().
+  // The value, for an update that ends with Assign, both under update_mutex(). The variable lets go
+  // of it, so that a value nobody else holds can be overwritten; except when a read waits, which an
+  // update after the other could keep out forever.
   Tensor Take() {
     const std::lock_guard lock(mutex_);
+    if (waiting_ > 0) return value_;
+    taken_ = value_.defined();
     return std::exchange(value_, Tensor());
   }
   // Held over read-modify-write by those who update.
@@ -44,6 +54,9 @@ class VariableState : public Resource {
   const DType dtype_;
   const Shape shape_;
   mutable std::mutex mutex_;
+  mutable std::condition_variable given_back_;
+  mutable int waiting_ = 0;  // reads
+  bool taken_ = false;
   std::mutex update_mutex_;
   Tensor value_;
 };

@@ -179,21 +179,6 @@ class FrameRun {
       device_.Gemm(args, instance_.num_threads);
       return;
     }
-    // Units are rows except when there is only one.
-    bool by_rows = true;
-    for (int32_t epilogue : product.epilogues) {
-      const LoopStep& loop = instance_.loops[epilogue];
-      by_rows = by_rows && loop.launch.outer.empty() && loop.launch.rows == args.m &&
-                loop::NumUnits(loop.axis, loop.launch) == args.m;
-    }
-    if (!by_rows) {
-      device_.Gemm(args, instance_.num_threads);
-      for (int32_t epilogue : product.epilogues) {
-        const LoopStep& loop = instance_.loops[epilogue];
-        device_.RunLoop(loop.fn, loop.axis, loop.launch, Pointers(loop), instance_.num_threads);
-      }
-      return;
-    }
     device_.GemmWithEpilogue(
         args,
         [&](int64_t begin, int64_t end, void* panel) {
@@ -204,32 +189,23 @@ class FrameRun {
         instance_.num_threads);
   }
 
-  // Rows [begin, end) of an epilogue; several threads are at different rows at once.
+  // Rows [begin, end) of an epilogue. Several threads are at different rows at once. Allocates
+  // nothing, and so does not throw.
   void RunOnPanel(const ProductStep& product, const LoopStep& loop, int64_t begin, int64_t end,
                   void* panel) const {
-    const auto count = static_cast<size_t>(loop.count);
-    absl::InlinedVector<void*, 32> pointers(pointers_ + loop.first, pointers_ + loop.first + count);
-    const loop::Launch& launch = loop.launch;
+    void* pointers[kMaxPanelPointers];
+    for (int32_t k = 0; k < loop.count; ++k) {
+      pointers[k] = Moved(pointers_[loop.first + k], begin * loop.row_strides[k]);
+    }
     for (Slot slot : product.panel_slots) {
-      if (slot < loop.first || slot >= loop.first + loop.count) continue;
-      // As if the product began where its first row would be.
-      const auto k = static_cast<size_t>(slot - loop.first);
-      pointers[k] = Moved(panel, -begin * launch.layouts[k].row);
+      const Slot k = slot - loop.first;
+      if (k >= 0 && k < loop.count) pointers[k] = panel;
     }
-    if (!loop.flat) {
-      loop::RunUnits(loop.fn, loop.axis, launch, pointers, begin, end);
-      return;
-    }
-    for (size_t k = 0; k < count; ++k) {
-      pointers[k] = Moved(pointers[k], begin * launch.layouts[k].row);
-    }
-    const loop::KernelArgs flat{1,
-                                (end - begin) * launch.inner,
-                                0,
-                                pointers.data(),
-                                loop.row_strides.data(),
-                                loop.inner_strides.data()};
-    loop.fn(&flat);
+    const int64_t rows = end - begin, inner = loop.launch.inner;
+    const loop::KernelArgs args{
+        loop.flat ? 1 : rows,    loop.flat ? rows * inner : inner, 0, pointers,
+        loop.row_strides.data(), loop.inner_strides.data()};
+    loop.fn(&args);
   }
 
   // In integers, because what has no elements may be null.
@@ -257,12 +233,7 @@ class FrameRun {
 
   absl::Status Read(const VariableStep& v) {
     Tensor value = v.variable->Read();
-    if (!value.defined()) [[unlikely]] {
-      // Perhaps another thread has taken it out for an update in place.
-      const std::lock_guard lock(v.variable->update_mutex());
-      value = v.variable->Read();
-      if (!value.defined()) return Uninitialised(*v.variable);
-    }
+    if (!value.defined()) return Uninitialised(*v.variable);
     InternalCheck(value.shape() == instance_.dynamic[v.value].spec.shape,
                   "a variable changed its shape");
     SetDynamic(v.value, std::move(value));
@@ -288,8 +259,12 @@ class FrameRun {
           return Uninitialised(*t.variable);
         }
         for (int32_t done : t.release) Release(done);
-        // Its pointers stay valid: they lead to the memory that `before` holds.
-        if (t.read >= 0 && dynamic_[t.read].raw_data() == before[i].raw_data()) Release(t.read);
+        // Its pointers stay valid: they lead to the memory that `before` holds. Another target may
+        // have let go the same read.
+        if (t.read >= 0 && dynamic_[t.read].defined() &&
+            dynamic_[t.read].raw_data() == before[i].raw_data()) {
+          Release(t.read);
+        }
         after[i] = before[i].OwnsElementsAlone()
                        ? before[i]
                        : Tensor::Allocate(before[i].dtype(), before[i].shape());

@@ -50,7 +50,9 @@ struct LoopStep {
 };
 
 // A matrix product of the slots first, first + 1 into first + 2, and the loops that run on each of
-// its panels of rows, in turn.
+// its panels of rows, in turn: launches over its rows, without outer dimensions or reductions, of
+// at most kMaxPanelPointers operands and outputs.
+inline constexpr int kMaxPanelPointers = 64;
 struct ProductStep {
   GemmArgs args;
   Slot first = 0;

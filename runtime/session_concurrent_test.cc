@@ -123,6 +123,38 @@ TEST(FunctionConcurrentTest, StepsThatUpdateTheSameTwoVariables) {
   EXPECT_EQ(b.Read().data<float>()[0], -3.0f * kCalls);
 }
 
+// A read now, while a function assigns in place: a whole value, and not kept waiting for the last
+// of many calls.
+TEST(FunctionConcurrentTest, ReadsNowWhileAFunctionUpdates) {
+  const Tensor x = Ones({200, 100}), y = Ones({100, 200});
+  Variable v(Zeros({200, 200}), "v"), w(Zeros({200, 200}), "w");
+  Function step([&](const Tensor& a, const Tensor& b) {
+    v.Assign(v * 0.5f + MatMul(a, b));
+    w.AssignAdd(v * 0.0f + 1.0f);
+    return Sum(a);
+  });
+  step(x, y);
+  std::atomic<bool> done{false};
+  std::atomic<int> wrong{0}, reads{0};
+  std::thread reader([&] {
+    while (!done) {
+      for (const Variable* variable : {&v, &w}) {
+        const Tensor value = variable->Read();
+        const auto data = value.data<float>();
+        for (float f : data) wrong += f != data[0];
+      }
+      ++reads;
+    }
+  });
+  int calls = 0;
+  for (; calls < 20000 && reads < 20; ++calls) step(x, y);
+  done = true;
+  reader.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GE(reads, 20);
+  EXPECT_EQ(w.Read().data<float>()[0], static_cast<float>(calls + 1));
+}
+
 TEST(FunctionConcurrentTest, ThreadsShareTraces) {
   Function f([](const Tensor& a, const Tensor& b) { return Sum(a * b); });
   std::atomic<int> wrong{0};

@@ -253,8 +253,7 @@ bool StepBuilder::CoversUses(const Unit& unit, const compiler::LoweredGroup& gro
       bool used = fetched_[Id(o)];
       for (int32_t user : users_[Id(o)]) used = used || unit_of_[user] != unit_of_[i];
       const auto& computed = group.loop.outputs;
-      const bool product = i == group.contraction && !group.has_loop;
-      if (used && !product && std::find(computed.begin(), computed.end(), o) == computed.end()) {
+      if (used && std::find(computed.begin(), computed.end(), o) == computed.end()) {
         return false;
       }
     }
@@ -272,11 +271,10 @@ bool StepBuilder::EmitGroup(const Unit& unit, const compiler::LowerContext& cont
                         std::find(unit.begin(), unit.end(), o.source.node) != unit.end();
     if (inside) return false;
   }
+  const size_t pointers = group.loop.operands.size() + group.loop.outputs.size();
+  if (product && pointers > kMaxPanelPointers) return false;
   for (int32_t i : unit) EmitCheck(i, unit);
   const int32_t last = unit.back();
-  if (product && !group.has_loop) {
-    return EmitProduct(group.contraction, Id({group.contraction, 0}), -1);
-  }
   absl::InlinedVector<int32_t, 4> outputs;
   for (const NodeOutput& o : group.loop.outputs) outputs.push_back(Id(o));
   int32_t result = -1;
@@ -316,7 +314,6 @@ bool StepBuilder::EmitGroup(const Unit& unit, const compiler::LowerContext& cont
   }
   if (product) {
     product_ = {.first = static_cast<Slot>(pointer_slots.size())};
-    product_.outputs.assign(outputs.begin(), outputs.end());
     for (size_t k = 0; k < operands.size(); ++k) {
       if (operands[k].value != result) continue;
       product_.slots.push_back(product_.first + static_cast<Slot>(k));
@@ -332,15 +329,12 @@ bool StepBuilder::EmitGroup(const Unit& unit, const compiler::LowerContext& cont
     for (size_t j = 0; j < operands.size(); ++j) {
       alone = alone && (j == k || values[operands[j].value].root != root);
     }
-    if (product) {
-      // The product reads its inputs to the end.
-      for (const NodeOutput& in : graph_.node(group.contraction).inputs) {
-        alone = alone && values[Id(in)].root != root;
-      }
-    } else if (alone) {
+    if (!alone) continue;
+    overwritable_.push_back(operands[k].value);
+    // A product may be written where the output goes, before the operand is read.
+    if (!product) {
       in_place.push_back({step(), operands[k].value, outputs[static_cast<size_t>(target)]});
     }
-    if (alone) overwritable_.push_back(operands[k].value);
   }
   const int32_t index = AddLoop(group.loop.program, group.loop.launch, operands, outputs);
   if (product) {

@@ -106,10 +106,12 @@ class StepBuilder {
   // True if an update by a loop can run on the panels of the last step's product; `launch` then
   // walks rows of the product.
   bool JoinsProduct(int32_t node, absl::Span<const SlotUse> operands, loop::Launch* launch);
-  bool EndsHere(int32_t node) const;
+  bool StaysInPanels(const UpdateStep& update, int32_t delta_node) const;
+  ProductStep* ProductOfLastStep();
   UpdateStep& LastStepAsUpdate();
   void AddTarget(UpdateStep* update, UpdateStep::Target target);
   bool IsReadOf(int32_t value, const VariableState* variable) const;
+  bool IsTargetOfLastStep(const VariableState* variable) const;
   // The last product's value loses its memory: loops see it panel by panel.
   void KeepInPanels(int32_t root);
   // The loop of `program`, run over `launch` on `count` pointers from the next slot on.
@@ -141,10 +143,9 @@ class StepBuilder {
   struct LastProduct {
     int32_t step = -1;
     int32_t unit = -1;
-    int32_t result = -1;           // the product's value
-    std::vector<int32_t> outputs;  // of the epilogue
-    std::vector<Slot> slots;       // of the epilogue's operands that are the product
-    Slot first = 0;                // of all its slots
+    int32_t result = -1;      // the product's value
+    std::vector<Slot> slots;  // of the epilogue's operands that are the product
+    Slot first = 0;           // of all its slots
   };
   LastProduct product_;
   // Operands that any output with elements of the same size may overwrite, of the last loop (or

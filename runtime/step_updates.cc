@@ -10,22 +10,6 @@
 #include "runtime/step_builder.h"
 
 namespace duet::runtime {
-namespace {
-
-// True if the loop's units are the rows of a matrix of m rows and n columns. A launch over as many
-// points in one run is made into one.
-bool WalkRows(loop::Axis axis, int64_t m, int64_t n, loop::Launch* launch) {
-  if (axis != loop::Axis::kNone || !launch->outer.empty()) return false;
-  if (launch->rows == 1 && launch->inner == m * n) {
-    for (loop::Launch::Layout& layout : launch->layouts) layout.row = layout.inner * n;
-    launch->rows = m;
-    launch->inner = n;
-  }
-  return launch->rows == m && launch->inner == n && loop::NumUnits(axis, *launch) == m;
-}
-
-}  // namespace
-
 absl::Status StepBuilder::EmitVariable(int32_t i) {
   const Node& node = graph_.node(i);
   VariableStep v;
@@ -80,12 +64,30 @@ bool StepBuilder::EmitForwardedRead(int32_t i) {
   return false;
 }
 
+// True if the value may share memory with the variable: it was read from it, or assigned in place.
 bool StepBuilder::IsReadOf(int32_t value, const VariableState* variable) const {
   const int32_t dynamic = Root(value).dynamic;
   if (dynamic < 0) return false;
-  return std::any_of(
-      instance_.variables.begin(), instance_.variables.end(),
-      [&](const VariableStep& v) { return v.value == dynamic && v.variable == variable; });
+  for (const VariableStep& v : instance_.variables) {
+    if (v.value == dynamic && v.variable == variable) return true;
+  }
+  for (const UpdateStep& update : instance_.updates) {
+    for (const UpdateStep::Target& t : update.targets) {
+      if (t.value == dynamic && t.variable == variable) return true;
+    }
+  }
+  return false;
+}
+
+// The product of the last step, or null.
+ProductStep* StepBuilder::ProductOfLastStep() {
+  const auto last = static_cast<int32_t>(instance_.steps.size()) - 1;
+  if (last < 0 || product_.step != last) return nullptr;
+  const Step& step = instance_.steps.back();
+  const int32_t index = step.kind == StepKind::kProduct
+                            ? step.index
+                            : instance_.updates[static_cast<size_t>(step.index)].product;
+  return &instance_.products[static_cast<size_t>(index)];
 }
 
 UpdateStep& StepBuilder::LastStepAsUpdate() {
@@ -99,6 +101,14 @@ UpdateStep& StepBuilder::LastStepAsUpdate() {
   return instance_.updates[static_cast<size_t>(last.index)];
 }
 
+bool StepBuilder::IsTargetOfLastStep(const VariableState* variable) const {
+  const Step& last = instance_.steps.back();
+  if (last.kind != StepKind::kUpdate) return false;
+  const auto& targets = instance_.updates[static_cast<size_t>(last.index)].targets;
+  return std::any_of(targets.begin(), targets.end(),
+                     [&](const UpdateStep::Target& t) { return t.variable == variable; });
+}
+
 void StepBuilder::AddTarget(UpdateStep* update, UpdateStep::Target target) {
   update->locks.push_back(&target.variable->update_mutex());
   std::sort(update->locks.begin(), update->locks.end(), std::less<>());
@@ -106,11 +116,7 @@ void StepBuilder::AddTarget(UpdateStep* update, UpdateStep::Target target) {
 }
 
 void StepBuilder::KeepInPanels(int32_t root) {
-  const Step& last = instance_.steps.back();
-  const int32_t index = last.kind == StepKind::kProduct
-                            ? last.index
-                            : instance_.updates[static_cast<size_t>(last.index)].product;
-  ProductStep& product = instance_.products[static_cast<size_t>(index)];
+  ProductStep& product = *ProductOfLastStep();
   for (size_t s = static_cast<size_t>(product_.first); s < pointer_slots.size(); ++s) {
     if (pointer_slots[s].value != root) continue;
     pointer_slots[s] = {-1, 0};
@@ -128,7 +134,6 @@ bool StepBuilder::EmitAssignInPlace(int32_t i) {
   if (!fuses_ || instance_.steps.empty()) return false;
   const int32_t value = Id(graph_.node(i).inputs[1]);
   const int32_t defined = step() - 1;
-  const Step last = instance_.steps.back();
   const Value& v = values[value];
   if (v.root != value || v.kind != Value::Kind::kDynamic || v.first != defined ||
       overwritable_step_ != defined || users_[value].size() != 1 || fetched_[value] ||
@@ -136,27 +141,22 @@ bool StepBuilder::EmitAssignInPlace(int32_t i) {
     return false;
   }
   VariableState* variable = plan_.variable(i).get();
-  const auto read = std::find_if(overwritable_.begin(), overwritable_.end(), [&](int32_t operand) {
-    return IsReadOf(operand, variable) &&
-           SizeOf(values[operand].spec.dtype) == SizeOf(values[value].spec.dtype);
-  });
-  if (read == overwritable_.end()) return false;
-  for (const auto& assigned : assigned_) {
-    if (assigned.first == variable) return false;
-  }
-  if (product_.step == defined) {
+  const auto read = std::find_if(overwritable_.begin(), overwritable_.end(),
+                                 [&](int32_t operand) { return IsReadOf(operand, variable); });
+  if (read == overwritable_.end() || IsTargetOfLastStep(variable)) return false;
+  if (const ProductStep* product = ProductOfLastStep()) {
+    // Neither the product, which reads its inputs to the end, nor another loop on its panels may
+    // use what is overwritten.
+    int uses = 0;
+    for (size_t s = static_cast<size_t>(product_.first); s < pointer_slots.size(); ++s) {
+      uses += pointer_slots[s].value == values[*read].root;
+    }
+    if (uses != 1) return false;
     // Other rows are still to be computed when the first are overwritten, so the product must be
     // elsewhere.
-    const ProductStep& product =
-        last.kind == StepKind::kProduct
-            ? instance_.products[static_cast<size_t>(last.index)]
-            : instance_.products[static_cast<size_t>(
-                  instance_.updates[static_cast<size_t>(last.index)].product)];
-    LoopStep& loop = instance_.loops[static_cast<size_t>(product.epilogues[0])];
-    if (!WalkRows(loop.axis, product.args.m, product.args.n, &loop.launch)) return false;
     if (values[product_.result].root == value) {
       for (Slot slot : product_.slots) pointer_slots[slot].value = product_.result;
-      pointer_slots[product.first + 2].value = product_.result;
+      pointer_slots[product->first + 2].value = product_.result;
       values[product_.result].root = product_.result;
       KeepInPanels(product_.result);
     }
@@ -203,36 +203,28 @@ bool StepBuilder::JoinsUpdate(const loop::Program& program, const loop::Launch& 
 
 bool StepBuilder::JoinsProduct(int32_t i, absl::Span<const SlotUse> operands,
                                loop::Launch* launch) {
-  const int32_t last = step() - 1;
-  if (!fuses_ || last < 0 || product_.step != last) return false;
-  const Step& step = instance_.steps.back();
-  const UpdateStep* update =
-      step.kind == StepKind::kUpdate ? &instance_.updates[step.index] : nullptr;
-  const ProductStep& product =
-      instance_.products[static_cast<size_t>(update == nullptr ? step.index : update->product)];
-  const int64_t m = product.args.m, n = product.args.n;
+  const ProductStep* product = ProductOfLastStep();
   const VariableState* variable = plan_.variable(i).get();
-  // Nothing that the step reads may be overwritten, in other rows, by it.
-  for (const VariableStep& v : instance_.variables) {
-    if (v.variable != variable || v.value < 0) continue;
-    for (const Value& value : values) {
-      if (value.dynamic == v.value && value.last >= last) return false;
-    }
+  if (!fuses_ || product == nullptr || operands.size() + 2 > kMaxPanelPointers ||
+      IsTargetOfLastStep(variable)) {
+    return false;
   }
-  if (update != nullptr) {
-    for (const UpdateStep::Target& t : update->targets) {
-      if (t.variable == variable) return false;
-      for (const SlotUse& o : operands) {
-        if (IsReadOf(o.value, t.variable)) return false;
-      }
+  const int32_t last = step() - 1;
+  // What the step reads of the variable would be held by it, and a copy be made of all the rest.
+  for (int32_t v = 0; v < static_cast<int32_t>(values.size()); ++v) {
+    if (values[v].dynamic >= 0 && values[v].last >= last && IsReadOf(v, variable)) return false;
+  }
+  const Step& step = instance_.steps.back();
+  for (const SlotUse& o : operands) {
+    if (IsReadOf(o.value, variable)) return false;
+    if (step.kind != StepKind::kUpdate || Root(o.value).first == last) continue;
+    // The old value of another target is overwritten row by row.
+    for (const UpdateStep::Target& t : instance_.updates[static_cast<size_t>(step.index)].targets) {
+      if (IsReadOf(o.value, t.variable)) return false;
     }
   }
   loop::Launch rows = *launch;
-  if (!WalkRows(loop::Axis::kNone, m, n, &rows)) return false;
-  for (const int32_t e : product.epilogues) {
-    LoopStep& loop = instance_.loops[static_cast<size_t>(e)];
-    if (!WalkRows(loop.axis, m, n, &loop.launch)) return false;
-  }
+  if (!loop::OpenRows(product->args.m, product->args.n, &rows)) return false;
   // Rows that the step computes are used as they come, each at its own place.
   bool uses_product = false;
   for (size_t k = 0; k < operands.size(); ++k) {
@@ -240,7 +232,9 @@ bool StepBuilder::JoinsProduct(int32_t i, absl::Span<const SlotUse> operands,
     if (root.first != last) continue;
     const auto size = static_cast<int64_t>(SizeOf(root.spec.dtype));
     const loop::Launch::Layout& layout = rows.layouts[k + 1];
-    if (operands[k].offset != 0 || layout.inner != size || layout.row != n * size) return false;
+    if (operands[k].offset != 0 || layout.inner != size || layout.row != rows.inner * size) {
+      return false;
+    }
     uses_product = true;
   }
   if (!uses_product) return false;
@@ -321,7 +315,7 @@ absl::Status StepBuilder::EmitUpdate(int32_t i) {
     instance_.products[static_cast<size_t>(update.product)].epilogues.push_back(index);
     AddTarget(&update, std::move(target));
     update.nodes.insert(update.nodes.end(), nodes.begin(), nodes.end());
-    if (EndsHere(i)) KeepInPanels(values[product_.result].root);
+    if (StaysInPanels(update, node.inputs[1].node)) KeepInPanels(values[product_.result].root);
     joins_last_ = false;
     return absl::OkStatus();
   }
@@ -333,20 +327,21 @@ absl::Status StepBuilder::EmitUpdate(int32_t i) {
   return absl::OkStatus();
 }
 
-// True if all that shares the memory of the last product is used by its own epilogues alone, the
-// last of them being the update `i`.
-bool StepBuilder::EndsHere(int32_t i) const {
+// True if all that shares the memory of the last product is used by its own step alone, which has
+// been joined by an update by what `delta_node` gives.
+bool StepBuilder::StaysInPanels(const UpdateStep& update, int32_t delta_node) const {
   const int32_t root = values[product_.result].root;
   if (values[root].kind != Value::Kind::kArena) return false;
-  std::vector<int32_t> sharing = product_.outputs;
-  sharing.push_back(product_.result);
-  for (const int32_t value : sharing) {
+  const auto in_step = [&](int32_t unit) {
+    return std::any_of(update.nodes.begin(), update.nodes.end(),
+                       [&](int32_t node) { return unit_of_[node] == unit; });
+  };
+  for (int32_t value = 0; value < plan_.num_outputs(); ++value) {
     if (values[value].root != root) continue;
     if (fetched_[value]) return false;
     for (const int32_t user : users_[value]) {
-      const int32_t unit = unit_of_[user];
-      const int32_t delta = graph_.node(i).inputs[1].node;
-      if (unit != product_.unit && user != i && unit != unit_of_[delta]) return false;
+      // The delta may be the product in another shape.
+      if (user != delta_node && !in_step(unit_of_[user])) return false;
     }
   }
   return true;

@@ -73,6 +73,25 @@ TEST(StepUpdatesTest, TheProductThatGivesAGradientUpdatesTheWeights) {
   }
 }
 
+// What an assignment in place left is the variable's value like any other.
+TEST(StepUpdatesTest, AnUpdateAfterAnAssignmentInPlaceIsInPlace) {
+  const Tensor x = RandomUniform({40, 40}, kFloat32, 2);
+  for (int form = 0; form < 3; ++form) {
+    Variable v(Ones({40, 40}), "v");
+    Function step([&](const Tensor& t) {
+      v.Assign(v * 0.9f + t);
+      if (form == 0) v.AssignSub(v * 0.1f);
+      if (form == 1) v.AssignSub(MatMul(t, v) * 0.1f);
+      if (form == 2) v.Assign(Tanh(v));
+      return t;
+    });
+    step(x);
+    const void* place = v.Read().raw_data();
+    for (int i = 0; i < 3; ++i) step(x);
+    EXPECT_EQ(v.Read().raw_data(), place) << form;
+  }
+}
+
 // Neither the gradient nor the new velocity is an intermediate value or a result of the run.
 TEST(StepUpdatesTest, NoMemoryForWhatStaysInPanels) {
   Layer layer;

@@ -18,111 +18,205 @@
 namespace duet::testing {
 namespace {
 
-constexpr int kPrograms = 600;
+constexpr int kPrograms = 1500;
 constexpr int kCalls = 3;
 const OwnKernelCache own_cache;
+
+Tensor Values(const Shape& shape, DType dtype, int64_t seed) {
+  const Tensor values = RandomUniform(shape, kFloat32, seed + 1) * 8.0f - 4.0f;
+  return dtype == kFloat32 ? values : Cast(values, dtype);
+}
 
 class UpdateProgram {
  public:
   explicit UpdateProgram(uint64_t seed) : seed_(seed) {
     std::mt19937_64 random(seed);
     const auto one_of = [&](std::vector<int64_t> sizes) { return sizes[random() % sizes.size()]; };
-    rows_ = one_of({1, 3, 12, 40, 64, 100});
-    columns_ = one_of({1, 5, 33, 64, 128});
-    depth_ = one_of({0, 1, 32, 70, 300});
-    for (int i = 0; i < 3; ++i) {
-      variables_.emplace_back(Values({rows_, columns_}, i), Str("v", i));
-    }
+    m_ = one_of({1, 3, 12, 40, 100, 130});
+    n_ = random() % 4 == 0 ? m_ : one_of({1, 5, 16, 33, 64, 128});
+    k_ = one_of({0, 1, 16, 70, 300});
+    dtype_ = std::vector<DType>{kFloat32, kFloat32, kFloat64, kInt32, kInt64}[random() % 5];
+    transpose_a_ = random() % 2 == 0;
+    transpose_b_ = random() % 2 == 0;
+    for (int i = 0; i < 4; ++i) variables_.emplace_back(Random({m_, n_}, i), Str("v", i));
+    variables_.emplace_back(variables_[0].Read(), "shares_a_value");
+    variables_.emplace_back(Random({n_, m_}, 5), "turned");
+    variables_.emplace_back(Random({m_ * n_}, 6), "flat");
+    variables_.emplace_back(Random({1, n_}, 7), "row");
+    const DType other = dtype_ == kFloat64 ? kFloat32 : kFloat64;
+    variables_.emplace_back(Values({m_, n_}, other, 8), "other_dtype");
   }
 
   std::vector<Tensor> Inputs(int call) const {
-    return {Values({depth_, rows_}, 10 + call), Values({depth_, columns_}, 20 + call),
-            Values({rows_, rows_}, 30 + call), Values({columns_}, 40 + call)};
+    return {Random(transpose_a_ ? Shape({k_, m_}) : Shape({m_, k_}), 10 + call),
+            Random(transpose_b_ ? Shape({n_, k_}) : Shape({k_, n_}), 20 + call)};
   }
 
-  // The same calls every time: they depend on the seed alone.
-  std::vector<Tensor> Step(const Tensor& a, const Tensor& b, const Tensor& square,
-                           const Tensor& bias) {
+  // The same calls every time: they depend on the seed alone. Values are [m, n].
+  std::vector<Tensor> Step(const Tensor& x, const Tensor& y) {
     std::mt19937_64 random(seed_ + 1);
+    Variable &turned = variables_[5], &flat = variables_[6], &row = variables_[7],
+             &other = variables_[8];
     std::vector<Tensor> values = {variables_[0].Read()};
-    const auto any = [&]() -> const Tensor& {
+    const auto choose = [&](uint64_t count) { return random() % count; };
+    const auto any = [&]() -> Tensor {
       // The last values most often, as programs do.
-      const size_t back = random() % 3 != 0 ? random() % 2 : random() % values.size();
-      return values[values.size() - 1 - std::min(back, values.size() - 1)];
+      const size_t back = choose(3) != 0 ? choose(3) : choose(values.size());
+      return values[values.size() - 1 - std::min<size_t>(back, values.size() - 1)];
     };
-    const auto variable = [&]() -> Variable& { return variables_[random() % variables_.size()]; };
-    const int64_t actions = 4 + static_cast<int64_t>(random() % 12);
-    for (int64_t i = 0; i < actions; ++i) {
-      switch (random() % 16) {
+    const auto variable = [&]() -> Variable& { return variables_[choose(5)]; };
+    const auto product = [&] { return MatMul(x, y, transpose_a_, transpose_b_); };
+    const auto turn = [](const Tensor& t) { return Transpose(t, {1, 0}); };
+    const Tensor two = Cast(Constant(2), dtype_), three = Cast(Constant(3), dtype_);
+    const uint64_t actions = 3 + choose(16);
+    for (uint64_t i = 0; i < actions; ++i) {
+      switch (choose(28)) {
         case 0:
           values.push_back(variable().Read());
           break;
         case 1:
+          values.push_back(product());
+          break;
         case 2:
-          values.push_back(MatMul(a, b, /*transpose_a=*/true));
+          values.push_back(any() * two + any());
           break;
         case 3:
-          values.push_back(MatMul(square, any()));
-          break;
-        case 4:
-          values.push_back(Tanh(any() * 0.5f + bias));
-          break;
-        case 5:
-          values.push_back(any() * 0.9f + any());
-          break;
-        case 6:
-          values.push_back(Relu(any()) - variable().Read());
-          break;
-        case 7:
           variable().Assign(any());
           break;
+        case 4:
+          variable().AssignSub(any());
+          break;
+        case 5:
+          variable().AssignAdd(any() * three - any());
+          break;
+        case 6:
+          variable().AssignSub(product() * two);
+          break;
+        // Other shapes and types of what is computed.
+        case 7:
+          values.push_back(Reshape(Reshape(any(), {n_, m_}), {m_, n_}));
+          break;
         case 8:
-          variable().AssignAdd(any());
+          turned.Assign(Reshape(any(), {n_, m_}));
           break;
         case 9:
-          variable().AssignSub(any() * 0.01f);
+          flat.AssignSub(Reshape(any(), {m_ * n_}));
           break;
         case 10:
-          variable().AssignSub(MatMul(a, b, /*transpose_a=*/true) * 0.1f);
+          turned.AssignAdd(turn(choose(2) == 0 ? any() : product()));
           break;
-        case 11: {  // one read, used here and there, after and before the assignment
-          Variable &first = variable(), &second = variable();
-          const Tensor read = first.Read();
-          const Tensor gradient = MatMul(square, random() % 2 == 0 ? read : any());
-          if (random() % 4 == 0) first.Assign(any());
-          first.Assign(read * 0.9f + gradient);
-          if (random() % 2 == 0) second.AssignSub((first - read) * 0.1f);
-          if (random() % 4 == 0) values.push_back(read);
+        case 11:
+          values.push_back(choose(2) == 0 ? turn(turned) : Reshape(flat, {m_, n_}));
+          break;
+        case 12:
+          other.Assign(other * Cast(two, other.dtype()) + Cast(product(), other.dtype()));
+          break;
+        case 13:
+          other.AssignSub(Cast(any(), other.dtype()));
+          break;
+        case 14:
+          row.Assign(row * two + Sum(any(), {0}, /*keep_dims=*/true));
+          break;
+        case 15:
+          values.push_back(any() + row);
+          break;
+        case 16:
+          values.push_back(MatMul(any(), MatMul(turn(any()), any())));
+          break;
+        case 17: {
+          const Tensor p = product(), q = Reshape(p, {m_ * n_});
+          flat.AssignSub(q);
+          if (choose(2) == 0) values.push_back(Reshape(Reshape(q, {n_, m_}), {m_, n_}));
           break;
         }
-        case 12:
-          variable().AssignAdd(Transpose(MatMul(b, a, /*transpose_a=*/true), {1, 0}));
+        case 18: {
+          const Tensor p = product(), t = p * two, q = Identity(t);
+          variable().AssignSub(t);
+          variable().AssignAdd(q);
+          if (choose(2) == 0) values.push_back(Sum(q, {1}, /*keep_dims=*/true) + t);
           break;
+        }
+        case 19: {  // several updates by one product
+          const Tensor p = product();
+          variable().AssignSub(p);
+          variable().AssignAdd(p);
+          variable().Assign(variable() + p);
+          break;
+        }
+        case 20: {  // of itself, after an assignment in place
+          Variable& v = variable();
+          v.Assign(v * two + any());
+          choose(2) == 0 ? v.AssignSub(v * three) : v.Assign(v - three);
+          break;
+        }
+        case 21: {  // one read, used before and after the assignment
+          Variable &v = variable(), &w = variable();
+          const Tensor read = v.Read();
+          const Tensor p = choose(3) == 0 ? any() : product();
+          const Tensor gradient = choose(3) == 0 ? p + read : p;
+          if (choose(4) == 0) v.Assign(any());
+          v.Assign(read * two + gradient);
+          if (choose(2) == 0) w.AssignSub(v - read);
+          if (choose(4) == 0) values.push_back(read);
+          break;
+        }
+        case 22: {  // several results of one product, assigned with an update between
+          Variable &v = variable(), &w = variable(), &u = variable();
+          const Tensor of_v = v.Read(), of_w = w.Read();
+          const Tensor p = product() * two;
+          const Tensor next_v = of_v * two + p, next_w = of_w * three + p, left = of_v - p * of_w;
+          if (choose(3) == 0) u.AssignSub(left);
+          w.Assign(next_w);
+          if (choose(2) == 0) u.AssignSub((w - of_v) * two);
+          if (choose(3) == 0) {
+            flat.AssignSub(Reshape(next_w, {m_ * n_}) * Reshape(of_v, {m_ * n_}));
+          }
+          v.Assign(next_v);
+          if (choose(2) == 0) u.AssignAdd(v - of_w);
+          break;
+        }
+        case 23: {  // one read that a second variable shares, without a product
+          Variable &v = variable(), &w = variable();
+          const Tensor read = v.Read();
+          if (choose(2) == 0) w.Assign(read);
+          const Tensor t = any() * three;
+          const Tensor next_v = read * two + t, next_w = read * three + t;
+          v.Assign(next_v);
+          if (choose(2) == 0) values.push_back(v.Read());
+          w.Assign(next_w);
+          break;
+        }
         default: {  // momentum, or two moments
           Variable &first = variable(), &second = variable(), &weight = variable();
-          const Tensor gradient = random() % 2 == 0 ? any() : MatMul(a, b, /*transpose_a=*/true);
-          first.Assign(first * 0.9f + gradient);
-          if (random() % 2 == 0) second.Assign(second * 0.5f + gradient * gradient);
-          weight.AssignSub(first * 0.1f);
-          if (random() % 4 == 0) values.push_back(gradient);
+          const Tensor gradient = choose(2) == 0 ? any() : product();
+          first.Assign(first * two + gradient);
+          if (choose(2) == 0) second.Assign(second * three + gradient * gradient);
+          weight.AssignSub(first * two);
+          if (choose(4) == 0) values.push_back(gradient);
           break;
         }
       }
     }
-    return {values.back(), any(), Tanh(any())};
+    return {values.back(), any(), Reshape(any(), {m_ * n_})};
   }
 
   const std::vector<Variable>& variables() const { return variables_; }
 
  private:
-  static Tensor Values(const Shape& shape, int64_t seed) {
-    return RandomUniform(shape, kFloat32, seed + 1) - 0.5f;
-  }
+  Tensor Random(const Shape& shape, int64_t seed) const { return Values(shape, dtype_, seed); }
 
   const uint64_t seed_;
-  int64_t rows_, columns_, depth_;
+  int64_t m_, n_, k_;
+  DType dtype_;
+  bool transpose_a_, transpose_b_;
   std::vector<Variable> variables_;
 };
+
+Tensor Copy(const Tensor& t) {
+  Tensor copy = Tensor::Allocate(t.dtype(), t.shape());
+  std::memcpy(copy.mutable_raw_data(), t.raw_data(), t.byte_size());
+  return copy;
+}
 
 bool SameBits(const Tensor& x, const Tensor& y) {
   return x.shape() == y.shape() && std::memcmp(x.raw_data(), y.raw_data(), x.byte_size()) == 0;
@@ -144,34 +238,21 @@ Outcome RunProgram(uint64_t seed, const Mode& mode) {
   SessionOptions options;
   options.num_threads = mode.threads;
   if (!mode.fuses) options.disabled_passes = {"fusion"};
-  const auto step = [&](const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d) {
-    return program.Step(a, b, c, d);
-  };
+  const auto step = [&](const Tensor& x, const Tensor& y) { return program.Step(x, y); };
   Function recorded(step, options);
   Outcome outcome;
-  const auto keep = [&](const Tensor& t) {
-    outcome.values.push_back(Constant(t.ToVector<float>(), t.shape()));
-  };
   std::vector<Tensor> held, copies;
+  const auto keep = [&](const Tensor& t) {
+    outcome.values.push_back(Copy(t));
+    if (!mode.holds) return;
+    held.push_back(t);
+    copies.push_back(outcome.values.back());
+  };
   for (int call = 0; call < kCalls; ++call) {
     const std::vector<Tensor> in = program.Inputs(call);
-    const std::vector<Tensor> out =
-        mode.records ? recorded(in[0], in[1], in[2], in[3]) : step(in[0], in[1], in[2], in[3]);
+    const std::vector<Tensor> out = mode.records ? recorded(in[0], in[1]) : step(in[0], in[1]);
     for (const Tensor& t : out) keep(t);
-    for (const Variable& v : program.variables()) {
-      keep(v.Read());
-      if (mode.holds) {
-        held.push_back(v.Read());
-        copies.push_back(outcome.values.back());
-      }
-    }
-    if (mode.holds) {
-      held.insert(held.end(), out.begin(), out.end());
-      copies.insert(copies.end(), out.begin(), out.end());
-      for (size_t i = copies.size() - out.size(); i < copies.size(); ++i) {
-        copies[i] = Constant(copies[i].ToVector<float>(), copies[i].shape());
-      }
-    }
+    for (const Variable& v : program.variables()) keep(v.Read());
   }
   for (size_t i = 0; i < held.size(); ++i) {
     EXPECT_TRUE(SameBits(held[i], copies[i])) << "a value that was held changed, " << mode.name;

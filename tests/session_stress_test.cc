@@ -86,7 +86,7 @@ void Stress(int session_threads) {
     Session alone(model.graph, options);
     int failed = 0;
     for (Job& job : jobs) {
-      job.expected = alone.Run(job.feeds, job.fetches);
+      job.expected = alone.Run(job.feeds, job.fetches, {}, Location());
       failed += !job.expected.ok();
     }
     EXPECT_EQ(failed, 4 + 2);  // 3 and 300 rows divide by zero
@@ -102,7 +102,8 @@ void Stress(int session_threads) {
       while (waiting > 0) std::this_thread::yield();
       for (int i = 0; i < 200; ++i) {
         const size_t job = random() % jobs.size();
-        ExpectSame(jobs[job].expected, session.Run(jobs[job].feeds, jobs[job].fetches), job);
+        const auto found = session.Run(jobs[job].feeds, jobs[job].fetches, {}, Location());
+        ExpectSame(jobs[job].expected, found, job);
       }
     });
   }

@@ -301,6 +301,16 @@ int64_t NumUnits(Axis axis, const Launch& launch) {
   return UnitsPerOuter(axis, launch) * Product(launch.outer);
 }
 
+bool OpenRows(int64_t rows, int64_t inner, Launch* launch) {
+  if (!launch->outer.empty()) return false;
+  if (launch->rows == rows && launch->inner == inner) return true;
+  if (launch->rows != 1 || launch->inner != rows * inner) return false;
+  launch->rows = rows;
+  launch->inner = inner;
+  for (Launch::Layout& layout : launch->layouts) layout.row = layout.inner * inner;
+  return true;
+}
+
 void RunUnits(KernelFn fn, Axis axis, const Launch& launch, absl::Span<void* const> pointers,
               int64_t begin, int64_t end) {
   if (begin >= end) return;

@@ -53,6 +53,10 @@ using StrideClasses = absl::InlinedVector<Stride, 4>;
 absl::Status PlanLaunch(const Body& body, const Space& space, absl::Span<const Strides> operands,
                         absl::Span<const Strides> outputs, StrideClasses* inner, Launch* launch);
 
+// Makes a launch without outer dimensions that goes over rows * inner points in one run into one
+// that goes over them row by row. False, and no change, if it does neither.
+bool OpenRows(int64_t rows, int64_t inner, Launch* launch);
+
 // Runs `fn` over the part [begin, end) of the launch's work units. Units are independent and their
 // results do not depend on how they are split: rows of all outer positions for kInner and for kNone
 // bodies with more than one row; blocks of 16 inner positions for the rest. `pointers` are the

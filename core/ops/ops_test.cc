@@ -142,7 +142,7 @@ TEST_F(KernelTest, ConcatJoins) {
   EXPECT_EQ(Concat(std::vector<Tensor>{a}, 0).ValueString(), "[[1 2]\n [3 4]]");
   EXPECT_EQ(Concat({Zeros({0, 2}, kInt32), a}, 0).ValueString(), "[[1 2]\n [3 4]]");
   EXPECT_THAT(ErrorText([] { Concat(std::vector<Tensor>{}, 0); }),
-              HasSubstr("takes at least 2 inputs, found 1"));
+              HasSubstr("found no tensors, expected one or more"));
 }
 
 TEST_F(KernelTest, GatherPicksSlices) {

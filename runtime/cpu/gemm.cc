@@ -223,7 +223,10 @@ class Runner {
     const bool copies = n > 2 * kernels_.columns && CopyPays();
     const bool finishes_rows = epilogue != nullptr && column_tasks == 1;
     std::optional<Rooms<T>> rooms;
-    if (p_.c == nullptr) rooms.emplace(pool_ == nullptr ? 1 : pool_->num_threads(), task_rows * n);
+    if (p_.c == nullptr) {
+      const int64_t at_once = pool_ == nullptr ? 1 : pool_->num_threads();
+      rooms.emplace(std::min(at_once, row_tasks), task_rows * n);
+    }
     For(row_tasks * column_tasks, 1, [&](int64_t begin, int64_t end) {
       // Without memory for the copy, a is read where it lies.
       T* a_copy = copies ? copied_a_scratch.TryGet<T>(gemm::CopySize(task_rows)) : nullptr;
