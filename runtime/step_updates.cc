@@ -10,6 +10,7 @@
 #include "runtime/step_builder.h"
 
 namespace duet::runtime {
+
 absl::Status StepBuilder::EmitVariable(int32_t i) {
   const Node& node = graph_.node(i);
   VariableStep v;
