@@ -88,13 +88,6 @@ class PlainDevice final : public Device {
     if (args.dtype == kFloat32) Product<float>(args);
     if (args.dtype == kFloat64) Product<double>(args);
   }
-  void GemmWithEpilogue(const GemmArgs& args, GemmEpilogue epilogue, int threads) override {
-    GemmArgs whole = args;
-    std::vector<uint64_t> room(args.c == nullptr ? static_cast<size_t>(args.m * args.n) : 0);
-    if (args.c == nullptr) whole.c = room.data();
-    Gemm(whole, threads);
-    epilogue(0, args.m, whole.c);
-  }
 
  private:
   template <class T>

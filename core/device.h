@@ -70,8 +70,9 @@ class Device {
                        absl::Span<void* const> pointers, int num_threads) = 0;
   // Bits depend on the sizes and transposes alone.
   virtual void Gemm(const GemmArgs& args, int num_threads) = 0;
-  // std::bad_alloc only before the first call of the epilogue.
-  virtual void GemmWithEpilogue(const GemmArgs& args, GemmEpilogue epilogue, int num_threads) = 0;
+  // std::bad_alloc only before the first call of the epilogue. Without an override the whole
+  // product is one panel.
+  virtual void GemmWithEpilogue(const GemmArgs& args, GemmEpilogue epilogue, int num_threads);
 };
 
 // The CPU, which runtime/cpu provides when it is linked in. Never null after start-up; throws

@@ -30,13 +30,6 @@ class ReferenceDevice : public Device {
   void Gemm(const GemmArgs& args, int) override {
     VisitDType(args.dtype, [&](auto zero) { Multiply<decltype(zero)>(args); });
   }
-  void GemmWithEpilogue(const GemmArgs& args, GemmEpilogue epilogue, int num_threads) override {
-    GemmArgs whole = args;
-    std::vector<uint64_t> room(args.c == nullptr ? static_cast<size_t>(args.m * args.n) : 0);
-    if (args.c == nullptr) whole.c = room.data();
-    Gemm(whole, num_threads);
-    epilogue(0, args.m, whole.c);
-  }
 
  private:
   template <class T>

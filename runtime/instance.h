@@ -46,7 +46,7 @@ struct LoopStep {
   Slot first = 0;
   int32_t count = 0;
   loop::Launch launch;
-  std::vector<int64_t> row_strides, inner_strides;  // of the layouts, when direct
+  std::vector<int64_t> row_strides, inner_strides;  // of the launch's layouts
 };
 
 // A matrix product of the slots first, first + 1 into first + 2, and the loops that run on each of

@@ -143,7 +143,6 @@ void StepBuilder::MakeDynamic(int32_t value, bool allocated) {
 }
 
 void StepBuilder::AddStep(StepKind kind, size_t index, int32_t node) {
-  assigned_.clear();
   instance_.steps.push_back({kind, static_cast<int32_t>(index), node});
 }
 
@@ -169,20 +168,21 @@ void StepBuilder::Define(int32_t value) {
 }
 
 void StepBuilder::AddPointer(int32_t value, int64_t offset) {
-  pointer_slots.push_back({values[value].root, offset});
+  pointer_slots.push_back({value >= 0 ? values[value].root : -1, offset});
 }
 
 void StepBuilder::AddTensor(int32_t value, const ValueSpec& spec, bool shape_alone) {
   tensor_slots.push_back({shape_alone ? -1 : values[value].root, spec, shape_alone});
 }
 
-LoopStep StepBuilder::MakeLoop(const loop::Program& program, const loop::Launch& launch,
-                               size_t count) const {
+int32_t StepBuilder::AddLoop(const loop::Program& program, const loop::Launch& launch,
+                             absl::Span<const SlotUse> operands,
+                             absl::Span<const int32_t> outputs) {
   LoopStep loop;
   loop.axis = program.body.axis;
   loop.launch = launch;
   loop.first = static_cast<Slot>(pointer_slots.size());
-  loop.count = static_cast<int32_t>(count);
+  loop.count = static_cast<int32_t>(operands.size() + outputs.size());
   loop.flat = IsFlat(program, launch);
   const bool one_thread = instance_.num_threads == 1;
   loop.direct = launch.outer.empty() && (one_thread || launch.points() < kInlinePoints);
@@ -190,22 +190,15 @@ LoopStep StepBuilder::MakeLoop(const loop::Program& program, const loop::Launch&
     loop.row_strides.push_back(layout.row);
     loop.inner_strides.push_back(layout.inner);
   }
-  return loop;
-}
-
-int32_t StepBuilder::AddLoop(const loop::Program& program, const loop::Launch& launch,
-                             absl::Span<const SlotUse> operands,
-                             absl::Span<const int32_t> outputs) {
-  LoopStep loop = MakeLoop(program, launch, operands.size() + outputs.size());
   for (const SlotUse& o : operands) {
-    Use(o.value);
+    if (o.value >= 0) Use(o.value);
     AddPointer(o.value, o.offset);
   }
   bool empty = true;
   for (int32_t o : outputs) {
-    Define(o);
+    if (o >= 0) Define(o);
     AddPointer(o, 0);
-    empty = empty && values[o].spec.shape.num_elements() == 0;
+    empty = empty && (o >= 0 ? values[o].spec.shape.num_elements() : launch.points()) == 0;
   }
   // Nothing to compute; the sizes of the other dimensions do not matter.
   if (empty) loop.fn = [](const loop::KernelArgs*) {};

@@ -111,12 +111,11 @@ class StepBuilder {
   UpdateStep& LastStepAsUpdate();
   void AddTarget(UpdateStep* update, UpdateStep::Target target);
   bool IsReadOf(int32_t value, const VariableState* variable) const;
-  bool IsTargetOfLastStep(const VariableState* variable) const;
+  const UpdateStep::Target* TargetOfLastStep(const VariableState* variable) const;
   // The last product's value loses its memory: loops see it panel by panel.
   void KeepInPanels(int32_t root);
-  // The loop of `program`, run over `launch` on `count` pointers from the next slot on.
-  LoopStep MakeLoop(const loop::Program& program, const loop::Launch& launch, size_t count) const;
-  // A loop of `operands` into `outputs`; returns its place in instance_.loops.
+  // A loop of `operands` into `outputs`; returns its place in instance_.loops. A value of -1 stands
+  // for a pointer that the step sets as it runs.
   int32_t AddLoop(const loop::Program& program, const loop::Launch& launch,
                   absl::Span<const SlotUse> operands, absl::Span<const int32_t> outputs);
 
@@ -152,8 +151,6 @@ class StepBuilder {
   // epilogue, if its product is kept in panels), which is step overwritable_step_.
   std::vector<int32_t> overwritable_;
   int32_t overwritable_step_ = -1;
-  // Variables that the last step assigns, and the values they get.
-  std::vector<std::pair<const VariableState*, int32_t>> assigned_;
   bool joins_last_ = false;  // what is emitted becomes part of the last step
 };
 

@@ -54,15 +54,14 @@ absl::Status StepBuilder::EmitVariable(int32_t i) {
 
 // What the last step made of the variable is what a read right after it gives.
 bool StepBuilder::EmitForwardedRead(int32_t i) {
-  const VariableState* variable = plan_.variable(i).get();
-  for (const auto& [assigned, value] : assigned_) {
-    if (assigned != variable) continue;
-    const int32_t output = Id({i, 0});
-    values[output].root = value;
-    values[output].kind = values[value].kind;
-    return true;
-  }
-  return false;
+  const UpdateStep::Target* target = TargetOfLastStep(plan_.variable(i).get());
+  if (target == nullptr || target->value < 0) return false;
+  const auto assigned = std::find_if(values.begin(), values.end(),
+                                     [&](const Value& v) { return v.dynamic == target->value; });
+  Value& output = values[Id({i, 0})];
+  output.root = assigned->root;
+  output.kind = assigned->kind;
+  return true;
 }
 
 // True if the value may share memory with the variable: it was read from it, or assigned in place.
@@ -102,12 +101,14 @@ UpdateStep& StepBuilder::LastStepAsUpdate() {
   return instance_.updates[static_cast<size_t>(last.index)];
 }
 
-bool StepBuilder::IsTargetOfLastStep(const VariableState* variable) const {
-  const Step& last = instance_.steps.back();
-  if (last.kind != StepKind::kUpdate) return false;
-  const auto& targets = instance_.updates[static_cast<size_t>(last.index)].targets;
-  return std::any_of(targets.begin(), targets.end(),
-                     [&](const UpdateStep::Target& t) { return t.variable == variable; });
+// What the last step makes of the variable, or null.
+const UpdateStep::Target* StepBuilder::TargetOfLastStep(const VariableState* variable) const {
+  if (instance_.steps.empty() || instance_.steps.back().kind != StepKind::kUpdate) return nullptr;
+  const int32_t index = instance_.steps.back().index;
+  for (const UpdateStep::Target& t : instance_.updates[static_cast<size_t>(index)].targets) {
+    if (t.variable == variable) return &t;
+  }
+  return nullptr;
 }
 
 void StepBuilder::AddTarget(UpdateStep* update, UpdateStep::Target target) {
@@ -144,7 +145,7 @@ bool StepBuilder::EmitAssignInPlace(int32_t i) {
   VariableState* variable = plan_.variable(i).get();
   const auto read = std::find_if(overwritable_.begin(), overwritable_.end(),
                                  [&](int32_t operand) { return IsReadOf(operand, variable); });
-  if (read == overwritable_.end() || IsTargetOfLastStep(variable)) return false;
+  if (read == overwritable_.end() || TargetOfLastStep(variable) != nullptr) return false;
   if (const ProductStep* product = ProductOfLastStep()) {
     // Neither the product, which reads its inputs to the end, nor another loop on its panels may
     // use what is overwritten.
@@ -171,7 +172,6 @@ bool StepBuilder::EmitAssignInPlace(int32_t i) {
   AddTarget(&update, std::move(target));
   update.nodes.push_back(i);
   instance_.dynamic[v.dynamic].allocated = false;
-  assigned_.emplace_back(variable, value);
   return true;
 }
 
@@ -206,8 +206,8 @@ bool StepBuilder::JoinsProduct(int32_t i, absl::Span<const SlotUse> operands,
                                loop::Launch* launch) {
   const ProductStep* product = ProductOfLastStep();
   const VariableState* variable = plan_.variable(i).get();
-  if (!fuses_ || product == nullptr || operands.size() + 2 > kMaxPanelPointers ||
-      IsTargetOfLastStep(variable)) {
+  if (!fuses_ || product == nullptr || operands.size() + 1 > kMaxPanelPointers ||
+      TargetOfLastStep(variable) != nullptr) {
     return false;
   }
   const int32_t last = step() - 1;
@@ -217,6 +217,7 @@ bool StepBuilder::JoinsProduct(int32_t i, absl::Span<const SlotUse> operands,
   }
   const Step& step = instance_.steps.back();
   for (const SlotUse& o : operands) {
+    if (o.value < 0) continue;
     if (IsReadOf(o.value, variable)) return false;
     if (step.kind != StepKind::kUpdate || Root(o.value).first == last) continue;
     // The old value of another target is overwritten row by row.
@@ -229,10 +230,11 @@ bool StepBuilder::JoinsProduct(int32_t i, absl::Span<const SlotUse> operands,
   // Rows that the step computes are used as they come, each at its own place.
   bool uses_product = false;
   for (size_t k = 0; k < operands.size(); ++k) {
+    if (operands[k].value < 0) continue;
     const Value& root = Root(operands[k].value);
     if (root.first != last) continue;
     const auto size = static_cast<int64_t>(SizeOf(root.spec.dtype));
-    const loop::Launch::Layout& layout = rows.layouts[k + 1];
+    const loop::Launch::Layout& layout = rows.layouts[k];
     if (operands[k].offset != 0 || layout.inner != size || layout.row != rows.inner * size) {
       return false;
     }
@@ -273,7 +275,7 @@ absl::Status StepBuilder::EmitUpdate(int32_t i) {
   body.outputs = {{builder.Binary(add ? loop::Code::kAdd : loop::Code::kSub, old, change)}};
   loop::Program program;
   loop::Launch launch;
-  absl::InlinedVector<SlotUse, 4> operands;
+  absl::InlinedVector<SlotUse, 4> operands = {{-1, 0}};
   std::vector<int32_t> nodes;
   if (joined) {
     program.body = std::move(body);
@@ -282,7 +284,7 @@ absl::Status StepBuilder::EmitUpdate(int32_t i) {
     launch = std::move(joined_.launch);
     const loop::Launch::Layout layout = launch.layouts.back();
     launch.layouts.insert(launch.layouts.begin(), layout);
-    operands.assign(joined_.operands.begin(), joined_.operands.end());
+    operands.insert(operands.end(), joined_.operands.begin(), joined_.operands.end());
     nodes.push_back(node.inputs[1].node);
     joined_ = {};
   } else {
@@ -294,23 +296,14 @@ absl::Status StepBuilder::EmitUpdate(int32_t i) {
   }
   nodes.push_back(i);
   joins_last_ = JoinsProduct(i, operands, &launch);
-  LoopStep loop = MakeLoop(program, launch, operands.size() + 2);
-  if (spec.shape.num_elements() == 0) loop.fn = [](const loop::KernelArgs*) {};
+  constexpr int32_t kResult = -1;
+  const int32_t index = AddLoop(program, launch, operands, {&kResult, 1});
+  const LoopStep& loop = instance_.loops[static_cast<size_t>(index)];
   UpdateStep::Target target;
   target.variable = plan_.variable(i).get();
   target.node = i;
-  target.old = static_cast<Slot>(pointer_slots.size());
-  pointer_slots.push_back({-1, 0});
-  for (const SlotUse& o : operands) {
-    Use(o.value);
-    AddPointer(o.value, o.offset);
-  }
-  target.result = static_cast<Slot>(pointer_slots.size());
-  pointer_slots.push_back({-1, 0});
-  ++instance_.kernels;
-  programs.push_back(std::move(program));
-  instance_.loops.push_back(std::move(loop));
-  const auto index = static_cast<int32_t>(instance_.loops.size()) - 1;
+  target.old = loop.first;
+  target.result = loop.first + loop.count - 1;
   if (joins_last_) {
     UpdateStep& update = LastStepAsUpdate();
     instance_.products[static_cast<size_t>(update.product)].epilogues.push_back(index);

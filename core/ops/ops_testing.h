@@ -45,9 +45,6 @@ class KernelInterpreter : public Interpreter {
       throw InternalError("no loops in this test");
     }
     void Gemm(const GemmArgs&, int) override { throw InternalError("no products in this test"); }
-    void GemmWithEpilogue(const GemmArgs&, GemmEpilogue, int) override {
-      throw InternalError("no products in this test");
-    }
   };
   NoDevice device;
 };

@@ -52,21 +52,6 @@ std::vector<int32_t> PlaceholdersOf(const Graph& graph) {
   return placeholders;
 }
 
-std::vector<int32_t> PlaceholdersFor(const Graph& graph, const std::vector<NodeOutput>& outputs) {
-  // Nodes come after what they use.
-  std::vector<bool> needed(static_cast<size_t>(graph.size()));
-  for (const NodeOutput& o : outputs) needed[static_cast<size_t>(o.node)] = true;
-  std::vector<int32_t> placeholders;
-  for (int32_t i = graph.size(); i-- > 0;) {
-    if (!needed[static_cast<size_t>(i)]) continue;
-    const Node& node = graph.node(i);
-    for (const NodeOutput& in : node.inputs) needed[static_cast<size_t>(in.node)] = true;
-    for (int32_t c : node.control_inputs) needed[static_cast<size_t>(c)] = true;
-    if (node.op->family == Family::kPlaceholder) placeholders.insert(placeholders.begin(), i);
-  }
-  return placeholders;
-}
-
 absl::StatusOr<std::vector<NodeOutput>> FetchesOf(const Graph& graph,
                                                   const std::vector<std::string>& names) {
   std::vector<NodeOutput> fetches;

@@ -19,8 +19,6 @@ absl::Status SaveGraph(const Graph& graph, const std::string& path);
 
 // The nodes that are fed, in order.
 std::vector<int32_t> PlaceholdersOf(const Graph& graph);
-// Those of them that the outputs depend on.
-std::vector<int32_t> PlaceholdersFor(const Graph& graph, const std::vector<NodeOutput>& outputs);
 // The outputs called `names`; without names those that no node uses (constants, placeholders and
 // handles of variables aside). InvalidArgument if there are none.
 absl::StatusOr<std::vector<NodeOutput>> FetchesOf(const Graph& graph,

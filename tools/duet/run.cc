@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "compiler/prune.h"
 #include "core/strings.h"
 #include "io/npy.h"
 #include "tools/duet/commands.h"
@@ -39,18 +40,20 @@ absl::StatusOr<Json> Run(const RunArgs& args) {
                                           " results; name one --out for each --fetch"));
   }
   Session::Feeds feeds;
-  std::vector<int32_t> fed_nodes;
+  std::vector<std::string> fed_names;
   for (const std::string& text : args.feeds) {
     DUET_ASSIGN_OR_RETURN(const auto feed, SplitAssignment(text));
     DUET_ASSIGN_OR_RETURN(const NodeOutput fed, graph.FindOutput(feed.first));
-    fed_nodes.push_back(fed.node);
+    fed_names.push_back(graph.node(fed.node).name);
     DUET_ASSIGN_OR_RETURN(Tensor value, ReadNpy(feed.second));
     feeds.emplace_back(feed.first, std::move(value));
   }
-  for (int32_t node : PlaceholdersFor(graph, outputs)) {
-    if (std::find(fed_nodes.begin(), fed_nodes.end(), node) != fed_nodes.end()) continue;
-    const std::string& name = graph.node(node).name;
-    const ValueSpec& spec = graph.spec({node, 0});
+  DUET_ASSIGN_OR_RETURN(const compiler::PassInput needed,
+                        compiler::Prune({.graph = graph, .fetches = outputs}, {}));
+  for (int32_t node : PlaceholdersOf(needed.graph)) {
+    const std::string& name = needed.graph.node(node).name;
+    if (std::find(fed_names.begin(), fed_names.end(), name) != fed_names.end()) continue;
+    const ValueSpec& spec = needed.graph.spec({node, 0});
     return absl::InvalidArgumentError(Str("what is fetched depends on \"", name, "\" (",
                                           DescribeType(spec.dtype, spec.shape),
                                           "), which was not fed; add --feed ", name, "=FILE.npy"));
